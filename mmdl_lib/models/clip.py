@@ -283,7 +283,9 @@ class CLIP(Model):
 
     PRESETS = {
         "tiny": TINY,
-        "tiny-vit": replace(TINY, vision=ViTConfig(patch=4, width=96, depth=3, heads=4)),
+        "tiny-vit": replace(
+            TINY, vision=ViTConfig(patch=4, width=96, depth=3, heads=4)
+        ),
         "ViT-B/32": B32,
         "ViT-B/16": replace(B32, vision=ViTConfig(patch=16)),
         "ViT-L/14": L14,
@@ -351,6 +353,10 @@ class CLIP(Model):
             raise ValueError(
                 f"CLIP expected at most {self.config.context} tokens a caption, got "
                 f"{tokens.shape[1]}: shorten the caption."
+            )
+        if not tokens.is_meta and not mask.any(1).all():
+            raise ValueError(
+                "CLIP expected at least one token in each caption, got an empty caption."
             )
         # T_e = l2_normalize(np.dot(T_f, W_t), axis=1)
         return F.normalize(self.text(tokens, mask), dim=-1)
