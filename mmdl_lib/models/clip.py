@@ -322,11 +322,12 @@ class CLIP(Model):
         """The factor on the cosines, exp(t): the inverse of the temperature."""
         return self.log_scale.exp()
 
-    def encode_image(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
+    def encode_image(self, image: Tensor) -> Float[Tensor, "b d"]:
         """Picture features of length one.
 
         Args:
-            image: pixels in [-1, 1], of the size the config names.
+            image: (b, 3, h, w) in [-1, 1], of the size the config names. The shape is
+                checked here, in words, and not by an annotation.
 
         Raises:
             ValueError: another size, channel count or range.
@@ -356,7 +357,7 @@ class CLIP(Model):
             )
         if not tokens.is_meta and not mask.any(1).all():
             raise ValueError(
-                "CLIP expected at least one token in each caption, got an empty caption."
+                "CLIP expected at least one token in each caption, got none."
             )
         # T_e = l2_normalize(np.dot(T_f, W_t), axis=1)
         return F.normalize(self.text(tokens, mask), dim=-1)

@@ -51,7 +51,7 @@ def peer_names(ours: dict) -> dict:
     parts = {"norm1": "layer_norm1", "norm2": "layer_norm2", "fc1": "mlp.fc1"}
     parts |= {"fc2": "mlp.fc2", "attention.out": "self_attn.out_proj"}
     for name, value in ours.items():
-        module, kind = name.rsplit(".", 1)
+        module, _, kind = name.rpartition(".")
         if module in norms:
             out[f"{norms[module]}.{kind}"] = value
         if ".blocks." in name:
@@ -123,7 +123,7 @@ def test_transformers_agrees_on_features_logits_and_loss():
 
 
 def original_code():
-    """OpenAI's `clip/model.py` as the package ships it, imported without torchvision."""
+    """OpenAI's `clip/model.py` , imported without torchvision."""
     path = next(f for f in files("clip-anytorch") if str(f) == "clip/model.py")
     spec = importlib.util.spec_from_file_location("openai_clip", path.locate())
     module = importlib.util.module_from_spec(spec)
