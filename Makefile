@@ -14,8 +14,8 @@ help:  ## list the targets
 	touch $@
 
 test: .venv/stamp  ## make the environment; check style, import rules, models and parity
-	$(BIN)/ruff check mmdl_lib tests
-	$(BIN)/ruff format --check mmdl_lib tests
+	$(BIN)/ruff check mmdl_lib recipes tests
+	$(BIN)/ruff format --check mmdl_lib recipes tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q
 

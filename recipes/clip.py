@@ -28,7 +28,9 @@ def data(tokenizer, *, seed):
     """`batches(step)` over pictures of one or two objects, with a random caption."""
     scenes = shapes.sample(TRAIN, seed=seed, objects=(1, 2))
     image = scenes.render()
-    texts = [tokenizer(list(column)) for column in zip(*shapes.captions(scenes))]
+    texts = [
+        tokenizer(list(column)) for column in zip(*shapes.captions(scenes), strict=True)
+    ]
 
     def batches(step):
         g = generator(1_000_003 * seed + step)
@@ -54,7 +56,7 @@ def zero_shot(model, tokenizer, scenes):
 @torch.no_grad()
 def foil_accuracy(model, tokenizer, scenes, phenomenon):
     """Share of pictures that lie nearer to the true caption than to its foil."""
-    rows, true, false = zip(*shapes.foils(scenes, phenomenon))
+    rows, true, false = zip(*shapes.foils(scenes, phenomenon), strict=True)
     image = model.encode_image(shapes.to_float(scenes[list(rows)].render()))
     near, far = (model.encode_text(*tokenizer(list(t))) for t in (true, false))
     return ((image * near).sum(1) > (image * far).sum(1)).float().mean().item()

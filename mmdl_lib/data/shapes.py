@@ -279,7 +279,21 @@ def captions(scenes: Scenes) -> list[list[str]]:
 
 def caption_words() -> list[str]:
     """All words that the grammar of `captions` can produce, sorted."""
-    glue = ["a", "an", "and", "photo", "of", "picture", "with", "there", "is", "left", "right", "above", "below"]
+    glue = [
+        "a",
+        "an",
+        "and",
+        "photo",
+        "of",
+        "picture",
+        "with",
+        "there",
+        "is",
+        "left",
+        "right",
+        "above",
+        "below",
+    ]
     return sorted({*glue, *SHAPES, *COLORS, *SIZES, *TEXTURES})
 
 
