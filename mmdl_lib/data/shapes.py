@@ -1,8 +1,8 @@
 """The shapes world: generated pictures of which everything is known.
 
 A scene is a set of one to four objects with shape, color, size, texture and place. The
-picture and its captions are both derived from the scene, so they agree by construction,
-and `tests/data/test_shapes.py` checks that they do from the pixels alone. Lengths are in
+picture and its captions both derive from the scene, so they agree by construction,
+and `tests/data/test_shapes.py` checks it from the pixels alone. Lengths are in
 pixels of a 32 x 32 picture; y grows downwards.
 """
 
