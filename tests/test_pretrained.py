@@ -1,18 +1,14 @@
 """The shipped weights do what results/clip.json says they do."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from mmdl_lib import pretrained
 from mmdl_lib.data import shapes
+from mmdl_lib.record import results
 
-RESULT = json.loads(
-    (Path(__file__).resolve().parents[1] / "results/clip.json").read_text()
-)["shapes"]
+RESULT = results("clip")["shapes"]
 
 
 @torch.no_grad()
@@ -44,3 +40,8 @@ def test_damaged_and_foreign_weights_are_named_in_one_sentence(tmp_path):
     for path in (damaged, foreign):
         with pytest.raises(ValueError, match="damaged or foreign"):
             pretrained.clip(path)
+
+
+def test_missing_results_name_the_recipe():
+    with pytest.raises(FileNotFoundError, match="python recipes/none.py"):
+        results("none")

@@ -70,7 +70,9 @@ def test_relations_agree_with_the_centers_of_the_masks():
 
 def test_the_caption_and_its_inverse_name_opposite_relations():
     scenes = shapes.sample(50, seed=9, objects=2)
-    opposite = dict(zip(RELATIONS, ("right of", "left of", "below", "above"), strict=True))
+    opposite = dict(
+        zip(RELATIONS, ("right of", "left of", "below", "above"), strict=True)
+    )
     for texts in shapes.captions(scenes):
         here, back = (next(r for r in RELATIONS if r in texts[k]) for k in (2, 4))
         assert back == opposite[here]
