@@ -21,7 +21,7 @@ from mmdl_lib.models.clip import CLIP
 from mmdl_lib.train import fit
 
 ROOT = Path(__file__).resolve().parents[1]
-TRAIN, STEPS, BATCH = 30_000, 1200, 256
+TRAIN, STEPS, BATCH = 30_000, 1000, 256
 
 
 def data(tokenizer, *, seed):

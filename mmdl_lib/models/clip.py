@@ -90,7 +90,7 @@ L14 = CLIPConfig(
 TINY = CLIPConfig(
     embed=128,
     image_size=32,
-    vision=ResNetConfig(blocks=(1, 1, 1), width=32, heads=8),
+    vision=ResNetConfig(blocks=(1, 1, 1), width=24, heads=8),
     context=24,
     vocab=128,
     text_width=128,
