@@ -1,7 +1,7 @@
 """Train the tiny CLIP on shapes and measure what it knows.
 
 Command: python recipes/clip.py
-Expected: 4 to 8 minutes on two cores; zero-shot accuracy over the 64 color x shape
+Expected: 5 to 11 minutes on two cores; zero-shot accuracy over the 64 color x shape
 names above 0.90 (the measured values stand in results/clip.json).
 """
 
