@@ -16,11 +16,9 @@ Natural Language Supervision", ICML 2021, arXiv 2103.00020.
   takes the largest token id, which is its end-of-text token: the same place.
 - Attention is computed in one call (`scaled_dot_product_attention`); the values agree
   with the original code to float32 rounding (`tests/parity/test_clip.py`).
-- `tiny` and `tiny-vit` are ours, for 32 x 32 pictures; the other presets are the
-  released models.
+- `tiny` and `tiny-vit` are ours, for 32 x 32 pictures; the others are released.
 
-**Builds on** nothing; the tower blocks are a standard pre-norm Transformer (`nn`) and
-a ResNet with the paper's three changes, written here.
+**Builds on** nothing (the ResNet with the paper's three changes is written here).
 """
 
 import math
@@ -68,6 +66,10 @@ class CLIPConfig:
     text_width: int = 512
     text_depth: int = 12
     text_heads: int = 8
+    activation: str = "quick_gelu"  # "gelu" in the models that OpenCLIP trained
+
+
+ACTIVATIONS = {"quick_gelu": quick_gelu, "gelu": F.gelu}
 
 
 def _resnet(embed, image_size, blocks, width, heads, text_width):
@@ -88,12 +90,12 @@ L14 = CLIPConfig(
     text_heads=12,
 )
 TINY = CLIPConfig(
-    embed=128,
+    embed=64,
     image_size=32,
-    vision=ResNetConfig(blocks=(1, 1, 1), width=24, heads=8),
+    vision=ResNetConfig(blocks=(1, 1, 1), width=20, heads=8),
     context=24,
     vocab=128,
-    text_width=128,
+    text_width=64,
     text_depth=2,
     text_heads=4,
 )
@@ -195,8 +197,9 @@ class ViTTower(nn.Module):
         self.class_token = nn.Parameter(std * torch.randn(width))
         self.positions = nn.Parameter(std * torch.randn(patches + 1, width))
         self.norm_pre = nn.LayerNorm(width)
+        act = ACTIVATIONS[config.activation]
         self.transformer = Transformer(
-            width, vision.depth, vision.heads, activation=quick_gelu
+            width, vision.depth, vision.heads, activation=act
         )
         self.norm_post = nn.LayerNorm(width)
         self.project = nn.Linear(width, config.embed, bias=False)
@@ -221,8 +224,9 @@ class TextTower(nn.Module):
         width = config.text_width
         self.tokens = nn.Embedding(config.vocab, width)
         self.positions = nn.Parameter(0.01 * torch.randn(config.context, width))
+        act = ACTIVATIONS[config.activation]
         self.transformer = Transformer(
-            width, config.text_depth, config.text_heads, activation=quick_gelu
+            width, config.text_depth, config.text_heads, activation=act
         )
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, config.embed, bias=False)
@@ -287,6 +291,7 @@ class CLIP(Model):
             TINY, vision=ViTConfig(patch=4, width=96, depth=3, heads=4)
         ),
         "ViT-B/32": B32,
+        "ViT-B/32-OpenCLIP": replace(B32, activation="gelu"),
         "ViT-B/16": replace(B32, vision=ViTConfig(patch=16)),
         "ViT-L/14": L14,
         "ViT-L/14@336px": replace(L14, image_size=336),

@@ -1,44 +1,30 @@
-"""Trained weights by name; the only place that reads weight files."""
+"""Trained weights by name; the only place that knows other libraries' names."""
 
-import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from mmdl_lib.pretrained import clip as _clip
 
-from mmdl_lib.data.text import WordTokenizer
-from mmdl_lib.models.clip import CLIP, CLIPConfig, ResNetConfig
-
-WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+LOADERS = {"clip": _clip.load}
 
 
-def clip(path: str | Path = WEIGHTS / "clip.safetensors") -> tuple[CLIP, WordTokenizer]:
-    """The tiny CLIP of `recipes/clip.py` in eval mode, and its tokenizer.
+def load(slug: str, source: str | Path, **options):
+    """A trained model in eval mode, and its tokenizer where it reads text.
 
     Args:
-        path: the recipe's file; its metadata holds config and vocabulary.
+        slug: the model file's name, such as "clip".
+        source: a name of small weights that ship with the library ("shapes", "emoji"),
+            or the path of a public checkpoint.
+        options: passed to the model's own loader, e.g. `mmdl_lib.pretrained.clip.load`.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a damaged file, or one that the recipe did not write.
+        ValueError: an unknown slug, or a file that is damaged or of another kind.
+        FileNotFoundError: no such weights.
+
+    Example:
+        >>> model, tokenizer = load("clip", "shapes")
+        >>> model.encode_text(*tokenizer(["a red circle"])).shape
+        torch.Size([1, 64])
     """
-    if not Path(path).exists():
-        raise FileNotFoundError(
-            f"expected trained weights at {path}: run `python recipes/clip.py` to "
-            "make them."
-        )
-    try:
-        with safe_open(path, "pt") as file:
-            facts = file.metadata()
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        config = json.loads(facts["config"])
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"expected weights written by recipes/clip.py in {path}, got a damaged or "
-            "foreign file: run the recipe again."
-        ) from error
-    vision = config.pop("vision")
-    vision["blocks"] = tuple(vision["blocks"])
-    model = CLIP(CLIPConfig(**config, vision=ResNetConfig(**vision)))
-    model.load_state_dict(state)
-    words = facts["words"].split(" ")
-    return model.eval(), WordTokenizer(words, length=model.config.context)
+    if slug not in LOADERS:
+        raise ValueError(f"expected one of {', '.join(LOADERS)} as slug, got {slug!r}.")
+    return LOADERS[slug](source, **options)

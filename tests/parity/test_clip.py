@@ -15,9 +15,10 @@ from mmdl_lib.models.clip import CLIP, TINY, CLIPConfig, ResNetConfig, ViTConfig
 
 VIT = replace(TINY, vision=ViTConfig(patch=8, width=64, depth=2, heads=1), text_heads=2)
 # the original code fixes the heads at width / 64 and the ResNet at four stages
-ORIGINAL_VIT = replace(VIT, vision=replace(VIT.vision, width=128, heads=2))
+ORIGINAL = replace(VIT, text_width=128, text_heads=2)
+ORIGINAL_VIT = replace(ORIGINAL, vision=replace(VIT.vision, width=128, heads=2))
 ORIGINAL_RESNET = replace(
-    VIT, image_size=64, vision=ResNetConfig(blocks=(1, 2, 1, 1), width=16, heads=8)
+    ORIGINAL, image_size=64, vision=ResNetConfig(blocks=(1, 2, 1, 1), width=16, heads=8)
 )
 
 
@@ -66,8 +67,8 @@ def peer_names(ours: dict) -> dict:
     return out
 
 
-def transformers_peer(config: CLIPConfig) -> CLIPModel:
-    shared = {"hidden_act": "quick_gelu", "projection_dim": config.embed}
+def transformers_peer(config: CLIPConfig, activation="quick_gelu") -> CLIPModel:
+    shared = {"hidden_act": activation, "projection_dim": config.embed}
     text = shared | {
         "hidden_size": config.text_width,
         "intermediate_size": 4 * config.text_width,
@@ -182,15 +183,18 @@ def original_stage(name: str, blocks: tuple[int, ...]) -> str:
     return name.replace("norm1", "ln_1").replace("norm2", "ln_2")
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("config", [ORIGINAL_VIT, ORIGINAL_RESNET])
-def test_the_original_code_agrees(config):
+def noisy_peer(peer):
+    """The same for a reference implementation."""
+    return noisy(peer)
+
+
+def original_peer(config):
+    """OpenAI's CLIP of the given size."""
     vision = config.vision
-    blocks = getattr(vision, "blocks", ())
-    peer = original_code().CLIP(
+    return original_code().CLIP(
         embed_dim=config.embed,
         image_resolution=config.image_size,
-        vision_layers=blocks or vision.depth,
+        vision_layers=getattr(vision, "blocks", ()) or vision.depth,
         vision_width=vision.width,
         vision_patch_size=getattr(vision, "patch", None),
         context_length=config.context,
@@ -199,7 +203,13 @@ def test_the_original_code_agrees(config):
         transformer_heads=config.text_heads,
         transformer_layers=config.text_depth,
     )
-    ours = noisy(CLIP(config))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("config", [ORIGINAL_VIT, ORIGINAL_RESNET])
+def test_the_original_code_agrees(config):
+    blocks = getattr(config.vision, "blocks", ())
+    peer, ours = original_peer(config), noisy(CLIP(config))
     named = original_names(ours.state_dict())
     named = {original_stage(name, blocks): value for name, value in named.items()}
     peer.load_state_dict(named)
