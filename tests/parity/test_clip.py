@@ -6,7 +6,6 @@ from importlib.metadata import files
 
 import pytest
 import torch
-import transformers
 from transformers import CLIPConfig as PeerConfig
 from transformers import CLIPModel
 
@@ -103,7 +102,7 @@ def batch_with_end_tokens(config: CLIPConfig):
 
 
 @torch.no_grad()
-def test_transformers_agrees_on_features_logits_and_loss():
+def test_transformers_agrees_on_features_logits_and_loss(agree):
     ours, peer = noisy(CLIP(VIT)), transformers_peer(VIT)
     missing, unexpected = peer.load_state_dict(
         peer_names(ours.state_dict()), strict=False
@@ -116,11 +115,20 @@ def test_transformers_agrees_on_features_logits_and_loss():
     )
     out = ours(image, tokens, mask)
     loss = ours.loss({"image": image, "tokens": tokens, "mask": mask})["loss"]
-    assert torch.allclose(out.image, theirs.image_embeds, atol=1e-5)
-    assert torch.allclose(out.text, theirs.text_embeds, atol=1e-5)
-    assert torch.allclose(out.logits, theirs.logits_per_image, atol=2e-5)
-    assert torch.allclose(loss, theirs.loss, atol=1e-5)
-    assert transformers.__version__
+    peer = {
+        "ours": "mmdl_lib.models.clip.CLIP",
+        "package": "transformers",
+        "reference": "transformers CLIPModel",
+    }
+    pairs = {
+        "CLIP ViT, picture features": (out.image, theirs.image_embeds, 1e-5),
+        "CLIP ViT, sentence features": (out.text, theirs.text_embeds, 1e-5),
+        # logits are cosines times 14.3, so they carry 14.3 times the rounding
+        "CLIP ViT, logits": (out.logits, theirs.logits_per_image, 2e-5),
+        "CLIP, loss": (loss, theirs.loss, 1e-5),
+    }
+    for what, (mine, their, tolerance) in pairs.items():
+        agree(what, mine, their, tolerance=tolerance, **peer)
 
 
 def original_code():
@@ -207,7 +215,7 @@ def original_peer(config):
 
 @torch.no_grad()
 @pytest.mark.parametrize("config", [ORIGINAL_VIT, ORIGINAL_RESNET])
-def test_the_original_code_agrees(config):
+def test_the_original_code_agrees(config, agree):
     blocks = getattr(config.vision, "blocks", ())
     peer, ours = original_peer(config), noisy(CLIP(config))
     named = original_names(ours.state_dict())
@@ -221,5 +229,11 @@ def test_the_original_code_agrees(config):
     out = ours(image, tokens, mask)
     features = peer.encode_image(image)
     features = features / features.norm(dim=-1, keepdim=True)
-    assert torch.allclose(out.image, features, atol=1e-5)
-    assert torch.allclose(out.logits, logits, atol=2e-5)
+    kind = "ResNet" if blocks else "ViT"
+    peer = {
+        "ours": "mmdl_lib.models.clip.CLIP",
+        "package": "clip-anytorch",
+        "reference": "OpenAI's code in clip-anytorch",
+    }
+    agree(f"CLIP {kind}, picture features", out.image, features, tolerance=1e-5, **peer)
+    agree(f"CLIP {kind}, logits", out.logits, logits, tolerance=2e-5, **peer)

@@ -1,0 +1,297 @@
+"""Export what the demo of CLIP needs: the text tower and a gallery, for each world.
+
+Command: python recipes/clip_demo.py
+Expected: under two minutes on two cores; writes `mmdl_lib/demos/clip/<world>.onnx` and
+`<world>.json` for every world whose weights are there, and `still.webp`. Run it again
+after each training: `tests/demos/test_clip.py` compares the files with the weights.
+"""
+
+import base64
+import io
+import itertools
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from torch import nn
+
+from mmdl_lib import pretrained
+from mmdl_lib.data import shapes
+from mmdl_lib.data.text import SPECIAL
+
+OUT = Path(__file__).resolve().parents[1] / "mmdl_lib/demos/clip"
+TILE, COLUMNS = 64, 8
+STILL = "a red star"
+
+
+class Gallery(NamedTuple):
+    """Pictures to compare with, and what the page says about them."""
+
+    title: str
+    note: str
+    seen: torch.Tensor  # uint8 (n, 3, h, w), as the model sees them
+    shown: torch.Tensor  # uint8 (n, 3, TILE, TILE), as the page shows them
+    labels: list[str]
+    unseen: list[int]  # indices of what training never showed
+    sections: list[tuple[str, int]]  # heading and number of pictures, in order
+    across: int  # pictures in a row of the page
+    suggestions: list[str]
+
+
+class TextFeatures(nn.Module):
+    """The part of CLIP that the browser runs."""
+
+    def __init__(self, clip):
+        super().__init__()
+        self.text = clip.text
+
+    def forward(self, tokens, mask):
+        return F.normalize(self.text(tokens, mask), dim=-1)
+
+
+def single_objects():
+    """All 64 pairs, one object each: a row is a color, a column is a shape."""
+    scenes = shapes.sample(64, seed=0, objects=1, held_out="include")
+    index = torch.arange(64)
+    color, shape = (repeat(v, "b -> b 4").clone() for v in (index // 8, index % 8))
+    return replace(
+        scenes,
+        color=color,
+        shape=shape,
+        size=torch.full_like(scenes.size, 2),
+        texture=torch.zeros_like(scenes.texture),
+        center=torch.full_like(scenes.center, 16.0),
+    )
+
+
+def double_objects():
+    """Eight pairs side by side, then the same pairs with their colors exchanged."""
+    pairs = list(itertools.product(range(8), repeat=4))
+    barred = {(c, (3 * c + 1) % 8) for c in range(8)}
+    good = [
+        (c, e, s, z)
+        for c, e, s, z in pairs
+        if c != e and s != z and not {(c, s), (e, z), (e, s), (c, z)} & barred
+    ]
+    c, e, s, z = torch.tensor(good[7 :: len(good) // 8][:8]).unbind(1)
+    scenes = shapes.sample(16, seed=0, objects=2, held_out="include")
+    color, shape = scenes.color.clone(), scenes.shape.clone()
+    color[:, 0], color[:, 1] = torch.cat([c, e]), torch.cat([e, c])
+    shape[:, 0], shape[:, 1] = torch.cat([s, s]), torch.cat([z, z])
+    center = torch.full_like(scenes.center, 16.0)
+    center[:, 0, 0], center[:, 1, 0] = 8.5, 23.5
+    return replace(
+        scenes,
+        color=color,
+        shape=shape,
+        size=torch.ones_like(scenes.size),
+        texture=torch.zeros_like(scenes.texture),
+        center=center,
+    )
+
+
+def name(scenes, i, k):
+    """Color and shape of one object, with its article."""
+    color, shape = shapes.COLORS[scenes.color[i, k]], shapes.SHAPES[scenes.shape[i, k]]
+    return f"{'an' if color[0] in 'aeiou' else 'a'} {color} {shape}"
+
+
+def shapes_gallery(size, _knows):
+    one, two = single_objects(), double_objects()
+    labels = [name(one, i, 0) for i in range(len(one))]
+    labels += [f"{name(two, i, 0)} left of {name(two, i, 1)}" for i in range(len(two))]
+    held = [
+        8 * shapes.COLORS.index(color) + shapes.SHAPES.index(shape)
+        for color, shape in shapes.HELD_OUT
+    ]
+    return Gallery(
+        title="Shapes",
+        note="In the first block a row is a color and a column is a shape.",
+        seen=torch.cat([one.render(size), two.render(size)]),
+        shown=torch.cat([one.render(TILE), two.render(TILE)]),
+        labels=labels,
+        unseen=held,
+        sections=[
+            ("One object", 64),
+            ("Two objects; in the second row with their colors exchanged", 16),
+        ],
+        across=8,
+        suggestions=[STILL, "a star", "a picture with a ring", "purple"]
+        + [labels[held[0]], labels[64], labels[72]],
+    )
+
+
+def emoji_gallery(size, knows):
+    from mmdl_lib.data import emoji
+
+    seen, shown, labels, sections, suggestions = [], [], [], [], []
+    for split, heading, n in (
+        ("train", "Seen in training", 100),
+        ("test", "Kept out of training", 60),
+    ):
+        small, large = (emoji.load(split, size=s) for s in (size, TILE))
+        pick = np.linspace(0, len(small.image) - 1, n).round().astype(int).tolist()
+        seen.append(small.image[pick])
+        shown.append(large.image[pick])
+        names = [small.names[i]["en"] for i in pick]
+        labels += names
+        sections.append((heading, n))
+        suggestions += [s for s in names if knows(s) and 2 <= len(s.split()) <= 3][::9]
+    wishes = ["red heart", "smiling face", "flag", "clock", "cat face"]
+    return Gallery(
+        title="Emoji",
+        note="Pictures by OpenMoji (CC BY-SA 4.0), names by Unicode CLDR.",
+        seen=torch.cat(seen),
+        shown=torch.cat(shown),
+        labels=labels,
+        unseen=list(range(100, 160)),
+        sections=sections,
+        across=10,
+        suggestions=[w for w in wishes if knows(w)] + suggestions[:4],
+    )
+
+
+GALLERIES = {"shapes": shapes_gallery, "emoji": emoji_gallery}
+
+
+def halve(graph):
+    """Store the large weights in half precision; a Cast brings them back."""
+    casts = []
+    for i, tensor in enumerate(graph.initializer):
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 256:
+            continue
+        half = numpy_helper.to_array(tensor).astype(np.float16)
+        stored = numpy_helper.from_array(half, tensor.name + "_half")
+        casts.append(
+            helper.make_node("Cast", [stored.name], [tensor.name], to=TensorProto.FLOAT)
+        )
+        graph.initializer[i].CopyFrom(stored)
+    nodes = casts + list(graph.node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def export(clip) -> bytes:
+    """The text tower as ONNX: `tokens`, `mask` (1, t) to `text` (1, d).
+
+    One caption at a time: `TextTower.forward` counts its rows in Python, which fixes
+    that number in an export.
+    """
+    tokens = torch.ones(1, 5, dtype=torch.long)
+    length = torch.export.Dim("t", min=2, max=clip.config.context)
+    program = torch.onnx.export(
+        TextFeatures(clip).eval(),
+        (tokens, tokens > 0),
+        input_names=["tokens", "mask"],
+        output_names=["text"],
+        dynamic_shapes=({1: length}, {1: length}),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    model = program.model_proto
+    halve(model.graph)
+    for node in (*model.graph.node, *model.graph.input, *model.graph.output):
+        node.doc_string = ""
+        del node.metadata_props[:]
+    del model.graph.value_info[:]
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def webp(image: Image.Image, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", method=6, **options)
+    return buffer.getvalue()
+
+
+def sprite(shown) -> Image.Image:
+    """All pictures in one, `COLUMNS` in a row."""
+    blank = (-len(shown)) % COLUMNS
+    tiles = F.pad(shown, (0, 0, 0, 0, 0, 0, 0, blank), value=255)
+    sheet = rearrange(tiles, "(r k) c h w -> (r h) (k w) c", k=COLUMNS)
+    return Image.fromarray(sheet.numpy())
+
+
+def still(gallery, cosines) -> bytes:
+    """The first 64 pictures, faded where they are far from the caption."""
+    sheet = sprite(gallery.shown[:64]).convert("RGBA")
+    near = cosines[:64]
+    near = ((near - near.min()) / (near.max() - near.min())).pow(2)
+    alpha = repeat(
+        0.15 + 0.85 * near, "(r k) -> (r h) (k w)", k=COLUMNS, h=TILE, w=TILE
+    ).clone()
+    y, x = (torch.arange(8 * TILE) % TILE for _ in range(2))
+    frame = torch.maximum((y[:, None] - 31.5).abs(), (x - 31.5).abs()) > 29
+    alpha[frame] = 0
+    sheet.putalpha(Image.fromarray((255 * alpha).byte().numpy()))
+    return webp(sheet, quality=80)
+
+
+def pack(world, gallery, image, tokenizer) -> str:
+    """Everything of a world but its network, as one JSON text."""
+    picture = webp(sprite(gallery.shown), quality=86)
+    features = image.numpy().astype("<f4").tobytes()
+    facts = {
+        "world": world,
+        "title": gallery.title,
+        "note": gallery.note,
+        "special": list(SPECIAL),
+        "words": tokenizer.words,
+        "length": tokenizer.length,
+        "labels": gallery.labels,
+        "unseen": gallery.unseen,
+        "sections": gallery.sections,
+        "across": gallery.across,
+        "suggestions": gallery.suggestions,
+        "width": image.shape[1],
+        "features": base64.b64encode(features).decode(),
+        "columns": COLUMNS,
+        "sprite": "data:image/webp;base64," + base64.b64encode(picture).decode(),
+    }
+    return json.dumps(facts, ensure_ascii=False)
+
+
+def write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+    print(f"{path.name}: {len(content):,} bytes")
+
+
+@torch.no_grad()
+def main(out: Path = OUT) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for world, build in GALLERIES.items():
+        try:
+            clip, tokenizer = pretrained.load("clip", world)
+        except FileNotFoundError as error:
+            print(f"{world} is left out: {error}")
+            continue
+
+        def knows(caption, tokenizer=tokenizer):
+            try:
+                return bool(tokenizer.encode(caption))
+            except ValueError:
+                return False
+
+        gallery = build(clip.config.image_size, knows)
+        image = clip.encode_image(shapes.to_float(gallery.seen))
+        write(out / f"{world}.onnx", export(clip))
+        write(out / f"{world}.json", pack(world, gallery, image, tokenizer).encode())
+        if world == "shapes":
+            text = clip.encode_text(*tokenizer([STILL]))
+            write(out / "still.webp", still(gallery, image @ text[0]))
+
+
+if __name__ == "__main__":
+    main()
