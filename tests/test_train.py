@@ -105,3 +105,98 @@ def test_a_loss_that_is_not_finite_names_the_step():
 
     with pytest.raises(FloatingPointError, match="got nan at step 3"):
         fit(Line(), broken, steps=10)
+
+
+class Plain(Line):
+    """Without dropout, so that slices and processes can be compared."""
+
+    def __init__(self):
+        super().__init__()
+        self.body[1] = nn.Identity()
+
+
+def plain(**options):
+    model = Plain()
+    history = fit(model, batches, steps=20, lr=1e-2, **options)
+    return model.state_dict(), history
+
+
+def test_slices_of_a_batch_add_up_to_the_whole_batch():
+    whole, expected = plain()
+    sliced, history = plain(accumulate=4)
+    for name in whole:
+        assert torch.allclose(whole[name], sliced[name], atol=1e-5), name
+    assert history.losses["loss"] == pytest.approx(expected.losses["loss"], rel=1e-4)
+
+
+def test_a_batch_that_slices_do_not_divide_is_named_in_one_sentence():
+    with pytest.raises(ValueError, match="3 slices each divide, got 32 rows"):
+        plain(accumulate=3)
+
+
+WORKER = """
+import sys, torch
+sys.path.insert(0, {folder!r})
+import test_train as t
+state, history = t.plain(accumulate={slices}, checkpoint={path!r}, every=20)
+"""
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+def test_two_processes_end_where_one_does(tmp_path, slices):
+    path, script = tmp_path / "two.pt", tmp_path / "worker.py"
+    folder = os.path.dirname(__file__)
+    script.write_text(WORKER.format(folder=folder, path=str(path), slices=slices))
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu"]
+    launch += ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
+    launch += ["--dynamo_backend", "no", "--main_process_port", "0", str(script)]
+    subprocess.run(launch, check=True, capture_output=True, timeout=120)
+    found, (expected, _) = torch.load(path)["model"], plain()
+    for name in expected:
+        assert torch.allclose(found[name], expected[name], atol=1e-5), name
+
+
+def test_the_moving_average_follows_its_formula_and_survives_a_kill(tmp_path):
+    _, short = plain(ema=0.5, checkpoint=tmp_path / "a.pt", every=1)
+    model, average = Plain(), None
+    seen = []
+
+    class Watched(Plain):
+        def after_step(self, step):
+            seen.append({k: v.clone() for k, v in self.state_dict().items()})
+
+    start = {k: v.clone() for k, v in model.state_dict().items()}
+    fit(Watched(), batches, steps=20, lr=1e-2)
+    for name, value in start.items():
+        average = value
+        for state in seen:
+            average = 0.5 * average + 0.5 * state[name]
+        assert torch.allclose(short.average[name], average, atol=1e-6), name
+    _, resumed = plain(ema=0.5, checkpoint=tmp_path / "a.pt")
+    assert same(resumed.average, short.average)
+
+
+def test_half_precision_trains_near_full_precision():
+    full, _ = plain()
+    half, history = plain(precision="bf16")
+    assert history.last() < 0.7 * history.losses["loss"][0]
+    assert all(value.dtype == torch.float32 for value in half.values())
+    gap = max((full[name] - half[name]).abs().max().item() for name in full)
+    assert 0 < gap < 0.1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="speaks of machines without one")
+def test_fp16_without_a_gpu_is_named_in_one_sentence():
+    with pytest.raises(ValueError, match="expected a GPU for precision fp16"):
+        plain(precision="fp16")
+
+
+def test_a_place_that_cannot_be_written_is_named_in_one_sentence(tmp_path):
+    with pytest.raises(OSError, match="place for checkpoints that can be written"):
+        plain(checkpoint=tmp_path / "missing" / "line.pt", every=1)
+
+
+def test_a_checkpoint_without_the_average_is_of_another_run(tmp_path):
+    plain(checkpoint=tmp_path / "a.pt", every=20)
+    with pytest.raises(ValueError, match="with the same settings"):
+        plain(checkpoint=tmp_path / "a.pt", ema=0.9)

@@ -14,8 +14,8 @@ Natural Language Supervision", ICML 2021, arXiv 2103.00020.
 **Differs from the paper**
 - The end of a sentence is found through `mask` (the last real token). The original
   takes the largest token id, which is its end-of-text token: the same place.
-- Attention is computed in one call (`scaled_dot_product_attention`); the values agree
-  with the original code to float32 rounding (`tests/parity/test_clip.py`).
+- Attention is one call (`scaled_dot_product_attention`); the values agree with the
+  original code to float32 rounding (`tests/parity/test_clip.py`).
 - `tiny` and `tiny-vit` are ours, for 32 x 32 pictures; the others are released.
 
 **Builds on** nothing (the ResNet with the paper's three changes is written here).
@@ -152,8 +152,7 @@ class AttentionPool(nn.Module):
 
 
 class ResNetTower(nn.Module):
-    """ResNet with the paper's changes: a three-convolution stem, average pools in
-    place of strides, and attention in place of the final mean."""
+    """ResNet with a three-convolution stem, average pools for strides, attention pool."""
 
     def __init__(self, config: CLIPConfig):
         super().__init__()
