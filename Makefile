@@ -1,6 +1,9 @@
-.PHONY: help test book serve check clean
+.PHONY: help test book serve check zip clean
 PYTHON ?= python3
 BIN = .venv/bin
+VENDOR = book/_static/vendor
+CODE = mmdl_lib recipes tests tools benchmarks book/_ext
+SOURCES := $(shell find mmdl_lib results -type f -not -name '*.pyc' 2> /dev/null)
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  /'
@@ -13,31 +16,45 @@ help:  ## list the targets
 	$(BIN)/pip install -q --no-deps -e .
 	touch $@
 
-check: .venv/stamp  ## the fast part: style, import rules, models, data, parity
-	$(BIN)/ruff check mmdl_lib recipes tests book/_ext
-	$(BIN)/ruff format --check mmdl_lib recipes tests book/_ext
-	$(BIN)/lint-imports
-	MMDL_QUIET=1 $(BIN)/pytest -q --ignore tests/site
+# What the pages serve themselves comes from npm; without it the book still builds.
+$(VENDOR)/stamp: package.json package-lock.json
+	@mkdir -p $(VENDOR)/mathjax $(VENDOR)/onnxruntime
+	@if ! command -v npm > /dev/null; then \
+	  echo "Node is not there: demos show their still picture, formulas their TeX source."; \
+	elif ! npm ci --ignore-scripts --no-audit --no-fund; then \
+	  echo "npm could not fetch its packages: demos show their still picture, formulas their TeX source."; \
+	else cp -r node_modules/mathjax/es5/. $(VENDOR)/mathjax && \
+	  cp node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs $(VENDOR)/onnxruntime && \
+	  cp node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm $(VENDOR)/onnxruntime && \
+	  touch $@; fi
 
-book: .venv/stamp book/_static/vendor/mathjax  ## run the notebooks, build the site strictly, say where it is
-	MMDL_QUIET=1 $(BIN)/jupyter-book build . -W --keep-going
+check: .venv/stamp $(VENDOR)/stamp  ## the fast part: style, import rules, models, data, parity
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/lint-imports
+	$(BIN)/python tools/notebooks.py check
+	MMDL_QUIET=1 $(BIN)/pytest -q -n 2 --dist loadfile --ignore tests/site --ignore tests/demos
+
+# The notebooks' outputs are kept from build to build; new code or new results end that.
+_build/fresh: $(SOURCES)
+	rm -rf _build/.jupyter_cache
+	mkdir -p _build && touch $@
+
+book: .venv/stamp $(VENDOR)/stamp _build/fresh  ## run the notebooks, build the site strictly, say where it is
+	MMDL_QUIET=1 MMDL_BUILD=1 $(BIN)/jupyter-book build . -W --keep-going
 	@test $$(find _build/html/book _build/html/notebooks -name '*.html' | wc -l) = $$(grep -cE '(root|file):' _toc.yml) || { echo "Expected one page for each entry of _toc.yml."; exit 1; }
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
-
-book/_static/vendor/mathjax: package.json
-	mkdir -p $@
-	@if command -v npm > /dev/null; then \
-	  npm install --no-audit --no-fund && cp -r node_modules/mathjax/es5/. $@; \
-	else echo "Node is not there: formulas show their TeX source."; fi
-	touch $@
 
 serve: book  ## serve the site at port 8000 of this machine
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html
 
-test: check book  ## everything: check, the built site in a browser, all notebooks
+zip: book  ## one archive of the site, to be read without a network
+	$(BIN)/python tools/zip_site.py
+
+test: check book zip  ## everything: check, the built site in a browser, all notebooks
 	sh tools/ensure_chromium.sh
-	$(BIN)/pytest -q tests/site
+	MMDL_QUIET=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/site tests/demos
 	MMDL_QUIET=1 $(BIN)/pytest -q --nbval-lax -n 2 --dist loadfile notebooks
 
 clean:  ## remove the environment and the built site
-	rm -rf .venv _build node_modules book/_static/vendor
+	rm -rf .venv _build node_modules $(VENDOR)

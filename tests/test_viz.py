@@ -128,9 +128,11 @@ def test_numbers_in_cells_read_on_every_color():
 
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone():
-    before = dict(matplotlib.rcParams)
-    figures()
-    assert dict(matplotlib.rcParams) == before
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        before = dict(matplotlib.rcParams)
+        figures()
+        assert dict(matplotlib.rcParams) == before
 
 
 def test_the_same_figure_is_drawn_in_the_same_bytes():

@@ -1,7 +1,39 @@
-"""Keep foreign hosts out of the pages: sphinx-thebe's script is not used here."""
+"""The site's small Sphinx extension: no foreign host, light icons, generated tables,
+demos that run in the page."""
+
+import shutil
+from pathlib import Path
+
+import mmdl_access
+import mmdl_api
+import mmdl_icons
+import mmdl_tables
+from docutils import nodes
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from mmdl_lib import demos
+
+LOG = logging.getLogger(__name__)
+STATIC = Path(__file__).resolve().parents[1] / "_static"
+HOST = STATIC / "mmdl-host.js"
+RUNTIME = STATIC / "vendor/onnxruntime"
+
+
+class Demo(SphinxDirective):
+    """A demo of `mmdl_lib.demos` by name; its still picture where it cannot run."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        for path in Path(demos.HERE).rglob("*"):
+            self.env.note_dependency(str(path))
+        markup = getattr(demos, self.arguments[0])()._repr_html_()
+        return [nodes.raw("", markup, format="html")]
 
 
 def without_thebe(app, pagename, templatename, context, doctree):
+    """Drop sphinx-thebe's script, which names a foreign host and is not used here."""
     context["script_files"] = [
         s for s in context.get("script_files", []) if "thebe" not in str(s)
     ]
@@ -10,6 +42,30 @@ def without_thebe(app, pagename, templatename, context, doctree):
     ]
 
 
+def add_own_files(app):
+    """Our style sheet, and the script that starts the demos."""
+    app.add_css_file("custom.css", priority=900)
+    there = any(RUNTIME.glob("*.wasm"))
+    if not there:
+        LOG.info("onnxruntime-web is not there: demos show their still picture.")
+    attributes = {"defer": "defer", "data-runtime": "yes" if there else "no"}
+    app.add_js_file(HOST.name, **attributes)
+
+
+def copy_demos(app, exception):
+    """Modules and networks of the demos, from the library to the site."""
+    if exception or app.builder.format != "html":
+        return
+    unneeded = shutil.ignore_patterns("*.py", "__pycache__", "still.*")
+    target = Path(app.outdir) / "_static/demos"
+    shutil.copytree(demos.HERE, target, ignore=unneeded, dirs_exist_ok=True)
+
+
 def setup(app):
+    app.add_directive("mmdl-demo", Demo)
+    app.connect("builder-inited", add_own_files)
     app.connect("html-page-context", without_thebe, priority=900)
-    return {"parallel_read_safe": True}
+    app.connect("build-finished", copy_demos)
+    for part in (mmdl_tables, mmdl_api, mmdl_access, mmdl_icons):
+        part.setup(app)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

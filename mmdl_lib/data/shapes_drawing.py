@@ -56,14 +56,14 @@ def coverage(scenes, resolution: int) -> Float[Tensor, "b 4 h w"]:
 def _windows(scenes, resolution: int):
     """All objects, size by size: slot, scene, columns, rows and coverage."""
     scale = resolution / 32
-    kind = torch.where(scenes.present, 8 * scenes.size + scenes.shape, 24).view(-1)
+    kind = torch.where(scenes.present, 8 * scenes.size + scenes.shape, 24).reshape(-1)
     groups = kind.argsort(stable=True).split(kind.bincount(minlength=25).tolist())
     for size, radius in enumerate(RADIUS):
         group = groups[8 * size : 8 * size + 8]
         which, radius = torch.cat(group), radius * scale
         if not len(which):
             continue
-        center = scenes.center.view(-1, 2)[which] * scale
+        center = scenes.center.reshape(-1, 2)[which] * scale
         width = math.ceil(2 * radius + 1)
         start = (center - radius).floor().clamp(0, resolution - width)
         pixel = start[..., None] + torch.arange(width, device=start.device)
@@ -84,12 +84,12 @@ def _blend(image, scenes, slot: int, scene, x, y, alpha):
     size = image.shape[-1]
     channel = scene[:, None] * 3 + torch.arange(3, device=scene.device)
     line = channel[..., None] * size + y[:, None]
-    at = (line[..., None] * size + x[:, None, None]).view(-1)
+    at = (line[..., None] * size + x[:, None, None]).reshape(-1)
     paint = _paint(scenes, scene, slot, x, y, size)
-    pixels = image.view(-1)
-    under = pixels.index_select(0, at).view(paint.shape)
+    pixels = image.reshape(-1)
+    under = pixels.index_select(0, at).reshape(paint.shape)
     mixed = under + (paint - under) * alpha[:, None]
-    pixels.scatter_(0, at, (mixed + 0.5).to(torch.uint8).view(-1))
+    pixels.scatter_(0, at, (mixed + 0.5).to(torch.uint8).reshape(-1))
 
 
 def _unit_distance(name: str, x: Tensor, y: Tensor) -> Tensor:
@@ -171,5 +171,5 @@ def _noisy(scenes, image: UInt8[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
     uniform = torch.rand(3, TAPE + each, generator=torch.Generator().manual_seed(0))
     tape = 50 * (uniform[0] + uniform[1] + uniform[2] - 1.5)
     start = (7919 * scenes.row + 104729 * scenes.seed) % TAPE
-    noise = tape.to(image.device).unfold(0, each, 1)[start].view(image.shape)
+    noise = tape.to(image.device).unfold(0, each, 1)[start].reshape(image.shape)
     return (image + noise + 0.5).clamp(0, 255).to(torch.uint8)

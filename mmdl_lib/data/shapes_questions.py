@@ -67,8 +67,8 @@ def run_program(program: Program, scene: Scenes) -> str:
     """The answer that a program gives for one scene, a word of `ANSWERS`.
 
     Raises:
-        ValueError: more than one scene, an unknown operation or argument, too few values
-            on the stack, "unique" of none or many, or a program that ends without an answer.
+        ValueError: more than one scene, an unknown operation or argument, too few
+            values on the stack, "unique" of none or many, or no answer at the end.
     """
     if len(scene) != 1:
         raise ValueError(f"expected one scene, got {len(scene)}.")

@@ -201,8 +201,8 @@ def _place(count: Tensor, radius: Tensor, g: torch.Generator) -> Tensor:
             if k > 1:
                 dx, dy = dx[:, 0], dy[:, 0]
                 good &= (dx >= 2 * dy) | (dy >= 2 * dx)
-            good = good.view(-1, tries)
-            first = (good & (good.cumsum(1) == 1)).view(-1)
+            good = good.reshape(-1, tries)
+            first = (good & (good.cumsum(1) == 1)).reshape(-1)
             center[rows[first], :k] = trial[first]
             todo = todo[~good.any(1)]
     return center

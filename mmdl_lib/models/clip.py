@@ -152,7 +152,7 @@ class AttentionPool(nn.Module):
 
 
 class ResNetTower(nn.Module):
-    """ResNet with a three-convolution stem, average pools for strides, attention pool."""
+    """ResNet with a stem of three, average pools for strides, and attention pooling."""
 
     def __init__(self, config: CLIPConfig):
         super().__init__()

@@ -1,0 +1,220 @@
+"""Tables that the build makes from measured files: coverage, parity, claims.
+
+A fault in a file is a warning of Sphinx, and the book is built with warnings as errors:
+a page never shows a number that its file does not hold.
+"""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.addnodes import pending_xref
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+LOG = logging.getLogger(__name__)
+ROW = re.compile(r"[SF]\d{3}")
+PARITY = ["what", "ours", "reference", "version"]
+PARITY += ["largest_difference", "tolerance", "test"]
+CLAIM = ["id", "claim", "paper", "ours", "low", "high", "seeds", "holds", "note"]
+HOLDS = {True: "yes", False: "no", "partly": "partly"}
+
+
+class Table(SphinxDirective):
+    """What the three directives share."""
+
+    @property
+    def root(self) -> Path:
+        return Path(self.env.srcdir)
+
+    def warn(self, text: str) -> None:
+        LOG.warning(text, location=self.get_location(), type="mmdl")
+
+    def inline(self, text) -> list[nodes.Node]:
+        """A cell's text; it may hold roles and formulas."""
+        return self.state.inline_text(str(text), self.lineno)[0]
+
+    def sentence(self, text: str) -> nodes.paragraph:
+        return nodes.paragraph("", "", *self.inline(text))
+
+    def table(self, head: list[str], rows: list[list], *, label: str) -> nodes.table:
+        """A table whose cells are strings or lists of nodes."""
+        table = nodes.table(classes=["mmdl-table"])
+        table += nodes.title("", label)
+        group = nodes.tgroup(cols=len(head))
+        group += [nodes.colspec(colwidth=1) for _ in head]
+        group += nodes.thead("", self.row(head))
+        group += nodes.tbody("", *(self.row(cells) for cells in rows))
+        table += group
+        return table
+
+    def row(self, cells: list) -> nodes.row:
+        row = nodes.row()
+        for cell in cells:
+            content = cell if isinstance(cell, list) else self.inline(cell)
+            row += nodes.entry("", nodes.paragraph("", "", *content))
+        return row
+
+    def link(self, label: str, text: str) -> list[nodes.Node]:
+        """A reference to a label of any page; Sphinx warns where there is none."""
+        reference = pending_xref(
+            refdomain="std",
+            reftype="ref",
+            reftarget=label,
+            refexplicit=True,
+            refwarn=True,
+            refdoc=self.env.docname,
+        )
+        reference += nodes.inline("", text, classes=["std", "std-ref"])
+        return [reference]
+
+    def complete(self, record: dict, keys: list[str], file: str) -> bool:
+        missing = [key for key in keys if key not in record]
+        if missing:
+            name = record.get("id") or record.get("what") or "a record"
+            self.warn(f"{file}: expected {', '.join(missing)} in {name!r}.")
+        return not missing
+
+
+class Coverage(Table):
+    """Rows of `coverage.csv` (row, page, anchor, title), and how many of all."""
+
+    option_spec = {"s": directives.nonnegative_int, "f": directives.nonnegative_int}
+
+    def run(self) -> list[nodes.Node]:
+        file = self.root / "book/coverage.csv"
+        self.env.note_dependency(str(file))
+        with file.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        self.check(rows)
+        total = self.options["s"] + self.options["f"]
+        shown = len(rows)
+        text = (
+            f"So far the book shows **{shown} of {total} rows** ({shown / total:.0%})."
+        )
+        cells = [
+            [row["row"], row["title"], self.link(row["anchor"], "read it")]
+            for row in sorted(rows, key=lambda row: row["row"])
+        ]
+        label = f"Rows that are shown, {shown} of {total}"
+        table = self.table(["row", "topic", "where"], cells, label=label)
+        return [self.sentence(text), self.meter(shown, total), table]
+
+    def meter(self, shown: int, total: int) -> nodes.raw:
+        alt = f"{shown} of {total} rows are shown"
+        html = f'<meter max="{total}" value="{shown}" aria-label="{alt}">{alt}</meter>'
+        return nodes.raw("", f'<p class="mmdl-meter">{html}</p>', format="html")
+
+    def check(self, rows: list[dict]) -> None:
+        seen = set()
+        largest = {"S": self.options["s"], "F": self.options["f"]}
+        for row in rows:
+            name = row["row"] or ""
+            known = ROW.fullmatch(name) and 0 < int(name[1:]) <= largest[name[0]]
+            if not known:
+                self.warn(
+                    f"coverage.csv: expected a row of the inventory, got {name!r}."
+                )
+            if name in seen:
+                self.warn(f"coverage.csv: expected {name} once, got it again.")
+            if row["page"] not in self.env.found_docs:
+                self.warn(f"coverage.csv: expected a page of the book in {name}.")
+            seen.add(name)
+
+
+class Parity(Table):
+    """Records of `results/parity.json`."""
+
+    def run(self) -> list[nodes.Node]:
+        file = self.root / "results/parity.json"
+        self.env.note_dependency(str(file))
+        if not file.exists():
+            return [self.sentence("No comparison has been recorded yet.")]
+        records = json.loads(file.read_text(encoding="utf-8"))
+        rows = [
+            self.cells(record)
+            for record in records
+            if self.complete(record, PARITY, "parity.json")
+        ]
+        head = ["what", "ours", "reference", "largest difference", "allowed", "test"]
+        return [self.table(head, rows, label="Same weights in, same numbers out")]
+
+    def cells(self, record: dict) -> list:
+        found, allowed = record["largest_difference"], record["tolerance"]
+        if not found <= allowed:
+            self.warn(f"parity.json: expected at most {allowed}, got {found}.")
+        reference = f"{record['reference']} {record['version']}"
+        test = [nodes.literal("", record["test"])]
+        return [
+            record["what"],
+            [nodes.literal("", record["ours"])],
+            [nodes.Text(reference)],
+            [nodes.Text(f"{found:.2g}")],
+            [nodes.Text(f"{allowed:.2g}")],
+            test,
+        ]
+
+
+class Claims(Table):
+    """The `claims` of all `results/<slug>.json`, one table for each slug."""
+
+    def run(self) -> list[nodes.Node]:
+        made = []
+        for file in sorted((self.root / "results").glob("*.json")):
+            self.env.note_dependency(str(file))
+            found = json.loads(file.read_text(encoding="utf-8"))
+            if isinstance(found, dict) and found.get("claims"):
+                made += self.slug(file.stem, found["claims"])
+        return made or [self.sentence("No claim has been measured yet.")]
+
+    def slug(self, slug: str, claims: list[dict]) -> list[nodes.Node]:
+        good = [c for c in claims if self.complete(c, CLAIM, f"{slug}.json")]
+        rows = [self.cells(slug, claim) for claim in good]
+        head = ["claim", "the paper", "ours, in small", "seeds", "holds?"]
+        label = f"Claims of the chapter {slug}"
+        target = nodes.paragraph(
+            "", "", *self.link(f"sec-{slug}", f"To the chapter {slug}")
+        )
+        return [target, self.table(head, rows, label=label)]
+
+    def cells(self, slug: str, claim: dict) -> list:
+        if claim["holds"] not in HOLDS:
+            self.warn(f"{slug}.json: expected holds true, false or partly.")
+        words = f"{claim['claim']} {claim['note'] or ''}".strip()
+        answer = HOLDS.get(claim["holds"], "?")
+        badge = nodes.inline("", answer, classes=["mmdl-holds", f"mmdl-{answer}"])
+        return [
+            words,
+            claim["paper"] or "no number",
+            [nodes.Text(measured(claim))],
+            [nodes.Text(str(claim["seeds"]))],
+            [badge],
+        ]
+
+
+def measured(claim: dict) -> str:
+    """Our value with its interval, as text: `0.95 (0.94 to 0.96)`."""
+    value, low, high = (
+        f"{x:.3g}" if isinstance(x, int | float) else x
+        for x in (claim["ours"], claim["low"], claim["high"])
+    )
+    return str(value) if low is None else f"{value} ({low} to {high})"
+
+
+def setup(app):
+    app.add_directive("mmdl-coverage", Coverage)
+    app.add_directive("mmdl-parity", Parity)
+    app.add_directive("mmdl-claims", Claims)
+    app.connect("env-get-outdated", outdated)
+
+
+def outdated(app, env, added, changed, removed) -> list[str]:
+    """Read the claims again when a results file has come or gone."""
+    files = sorted(p.name for p in (Path(app.srcdir) / "results").glob("*.json"))
+    before, env.mmdl_results = getattr(env, "mmdl_results", None), files
+    return (
+        ["book/claims"] if before != files and "book/claims" in env.found_docs else []
+    )
