@@ -20,6 +20,11 @@ HOST = STATIC / "mmdl-host.js"
 RUNTIME = STATIC / "vendor/onnxruntime"
 
 
+def is_formula(node):
+    """Whether a node is a formula, in a line or on its own."""
+    return isinstance(node, nodes.math | nodes.math_block)
+
+
 class Demo(SphinxDirective):
     """A demo of `mmdl_lib.demos` by name; its still picture where it cannot run."""
 
@@ -32,14 +37,15 @@ class Demo(SphinxDirective):
         return [nodes.raw("", markup, format="html")]
 
 
-def without_thebe(app, pagename, templatename, context, doctree):
-    """Drop sphinx-thebe's script, which names a foreign host and is not used here."""
-    context["script_files"] = [
-        s for s in context.get("script_files", []) if "thebe" not in str(s)
-    ]
-    context["css_files"] = [
-        s for s in context.get("css_files", []) if "thebe" not in str(s)
-    ]
+def only_needed_files(app, pagename, templatename, context, doctree):
+    """Drop sphinx-thebe's script, which names a foreign host and is not used here, and
+    MathJax on a page that has no formula but whose children have."""
+    unneeded = ["thebe"]
+    if doctree is not None and next(doctree.findall(is_formula), None) is None:
+        unneeded.append("mathjax")
+    for kind in ("script_files", "css_files"):
+        files = context.get(kind, [])
+        context[kind] = [f for f in files if not any(u in str(f) for u in unneeded)]
 
 
 def add_own_files(app):
@@ -64,7 +70,7 @@ def copy_demos(app, exception):
 def setup(app):
     app.add_directive("mmdl-demo", Demo)
     app.connect("builder-inited", add_own_files)
-    app.connect("html-page-context", without_thebe, priority=900)
+    app.connect("html-page-context", only_needed_files, priority=900)
     app.connect("build-finished", copy_demos)
     for part in (mmdl_tables, mmdl_api, mmdl_access, mmdl_icons):
         part.setup(app)
