@@ -142,15 +142,14 @@ class Classifier(Model):
 def pool(seed, *, styles=("default",), objects=(1, 2)):
     """`TRAIN` pictures, five tokenized captions each, labels of the first objects."""
     scenes = shapes.sample(TRAIN, seed=seed, objects=objects)
-    parts = [replace(scenes[i :: len(styles)], style=s) for i, s in enumerate(styles)]
-    order = torch.cat(
-        [torch.arange(TRAIN)[i :: len(styles)] for i in range(len(styles))]
-    )
-    image = torch.cat([part.render() for part in parts])
-    captions = shapes.captions(scenes)
-    texts = [TOKENIZER([captions[i][k] for i in order]) for k in range(5)]
-    label = (8 * scenes.color[:, 0] + scenes.shape[:, 0])[order]
-    return image, texts, label
+    image = torch.empty(TRAIN, 3, 32, 32, dtype=torch.uint8)
+    for i, style in enumerate(styles):
+        # styles take turns, so that any run of rows has all of them
+        image[i :: len(styles)] = replace(
+            scenes[i :: len(styles)], style=style
+        ).render()
+    texts = [TOKENIZER(list(c)) for c in zip(*shapes.captions(scenes), strict=True)]
+    return image, texts, 8 * scenes.color[:, 0] + scenes.shape[:, 0]
 
 
 def batches_of(data, size, seed):

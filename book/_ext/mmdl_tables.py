@@ -58,13 +58,14 @@ class Table(SphinxDirective):
             row += nodes.entry("", nodes.paragraph("", "", *content))
         return row
 
-    def link(self, label: str, text: str) -> list[nodes.Node]:
-        """A reference to a label of any page; Sphinx warns where there is none."""
+    def link(self, label: str, text: str = "") -> list[nodes.Node]:
+        """A reference to a label of any page, by default with the title that stands
+        there; Sphinx warns where there is no such label."""
         reference = pending_xref(
             refdomain="std",
             reftype="ref",
             reftarget=label,
-            refexplicit=True,
+            refexplicit=bool(text),
             refwarn=True,
             refdoc=self.env.docname,
         )
@@ -126,40 +127,35 @@ class Coverage(Table):
 
 
 class Parity(Table):
-    """Records of `results/parity.json`."""
+    """Records of `results/parity.json`, one table for each of our classes."""
 
     def run(self) -> list[nodes.Node]:
         file = self.root / "results/parity.json"
         self.env.note_dependency(str(file))
         if not file.exists():
             return [self.sentence("No comparison has been recorded yet.")]
-        records = json.loads(file.read_text(encoding="utf-8"))
-        rows = [
-            self.cells(record)
-            for record in records
-            if self.complete(record, PARITY, "parity.json")
-        ]
-        head = ["what", "ours", "reference", "largest difference", "allowed", "test"]
-        return [self.table(head, rows, label="Same weights in, same numbers out")]
+        tables = {}
+        for record in json.loads(file.read_text(encoding="utf-8")):
+            if self.complete(record, PARITY, "parity.json"):
+                tables.setdefault(record["ours"], []).append(self.cells(record))
+        head = ["what", "reference", "largest difference", "allowed", "test"]
+        return [self.table(head, rows, label=ours) for ours, rows in tables.items()]
 
     def cells(self, record: dict) -> list:
         found, allowed = record["largest_difference"], record["tolerance"]
         if not found <= allowed:
             self.warn(f"parity.json: expected at most {allowed}, got {found}.")
-        reference = f"{record['reference']} {record['version']}"
-        test = [nodes.literal("", record["test"])]
         return [
             record["what"],
-            [nodes.literal("", record["ours"])],
-            [nodes.Text(reference)],
+            [nodes.Text(f"{record['reference']} {record['version']}")],
             [nodes.Text(f"{found:.2g}")],
             [nodes.Text(f"{allowed:.2g}")],
-            test,
+            [nodes.literal("", record["test"])],
         ]
 
 
 class Claims(Table):
-    """The `claims` of all `results/<slug>.json`, one table for each slug."""
+    """The `claims` of `results/<slug>.json` and `<slug>_claims.json`, a table each."""
 
     def run(self) -> list[nodes.Node]:
         made = []
@@ -167,18 +163,17 @@ class Claims(Table):
             self.env.note_dependency(str(file))
             found = json.loads(file.read_text(encoding="utf-8"))
             if isinstance(found, dict) and found.get("claims"):
-                made += self.slug(file.stem, found["claims"])
+                slug = file.stem.removesuffix("_claims")
+                made += self.slug(slug, found["claims"])
         return made or [self.sentence("No claim has been measured yet.")]
 
     def slug(self, slug: str, claims: list[dict]) -> list[nodes.Node]:
         good = [c for c in claims if self.complete(c, CLAIM, f"{slug}.json")]
         rows = [self.cells(slug, claim) for claim in good]
         head = ["claim", "the paper", "ours, in small", "seeds", "holds?"]
-        label = f"Claims of the chapter {slug}"
-        target = nodes.paragraph(
-            "", "", *self.link(f"sec-{slug}", f"To the chapter {slug}")
-        )
-        return [target, self.table(head, rows, label=label)]
+        where = [nodes.Text("Chapter: "), *self.link(f"sec-{slug}")]
+        table = self.table(head, rows, label=f"{slug}: claims, tried in small")
+        return [nodes.paragraph("", "", *where), table]
 
     def cells(self, slug: str, claim: dict) -> list:
         if claim["holds"] not in HOLDS:
