@@ -28,7 +28,8 @@ def main(threads: int = 1, n: int = 8192) -> None:
     torch.set_num_threads(threads)
     scenes = shapes.sample(n, seed=0)
     print(
-        f"{n} scenes of one to four objects, {threads} thread(s), torch {torch.__version__}"
+        f"{n} scenes of one to four objects, {threads} thread(s), "
+        f"torch {torch.__version__}"
     )
     print(
         f"scenes alone            {best(lambda: shapes.sample(n, seed=0), n):>9,.0f} /s"

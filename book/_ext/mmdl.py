@@ -1,6 +1,7 @@
 """The site's small Sphinx extension: no foreign host, light icons, generated tables,
 demos that run in the page."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -67,7 +68,14 @@ def copy_demos(app, exception):
     shutil.copytree(demos.HERE, target, ignore=unneeded, dirs_exist_ok=True)
 
 
+def own_code() -> str:
+    """Changes with this extension; pages built with another value are built again."""
+    files = [p for d in ("_ext", "_templates") for p in (STATIC.parent / d).glob("*.*")]
+    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(files))).hexdigest()
+
+
 def setup(app):
+    app.add_config_value("mmdl_code", own_code(), "env")
     app.add_directive("mmdl-demo", Demo)
     app.connect("builder-inited", add_own_files)
     app.connect("html-page-context", only_needed_files, priority=900)

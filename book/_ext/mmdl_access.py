@@ -3,7 +3,16 @@
 Each repair names what it mends; a repair that finds nothing to mend does nothing.
 """
 
+import re
+
 from bs4 import BeautifulSoup
+
+FOLD = ' aria-label="Toggle hidden content"'
+SOLUTION = re.compile(
+    r'(<div class="cell[^"]*\btag_solution\b[^"]*"[^>]*>\s*<details[^>]*>\s*<summary>'
+    r".*?</summary>)",
+    re.DOTALL,
+)
 
 
 def name_the_folds(tree):
@@ -27,12 +36,20 @@ def repair_signatures(body: str) -> str:
     return str(soup)
 
 
+def name_the_solutions(body: str) -> str:
+    """A folded cell is named by the text that it shows, and a solution is called so."""
+    return SOLUTION.sub(
+        lambda found: found[1].replace("code cell content", "the solution"),
+        body.replace(FOLD, ""),
+    )
+
+
 def repair(app, pagename, templatename, context, doctree):
     """Mend the body of a page and its table of contents."""
     if context.get("body"):
         # docutils gives the list's entries a role that a list may not hold
         body = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
-        context["body"] = repair_signatures(body)
+        context["body"] = name_the_solutions(repair_signatures(body))
     draw = context.get("generate_toctree_html")
     if draw:
         context["generate_toctree_html"] = lambda *args, **kwargs: name_the_folds(

@@ -259,7 +259,7 @@ class AltText(NamedTuple):
     kind: str
 
 
-def alt_texts(scenes: Scenes, *, seed: int, noise: float = 0.5) -> list[AltText]:
+def alt_texts(scenes: Scenes, *, seed: int, noise: float | int = 0.5) -> list[AltText]:
     """One text for each scene as the web would have it: sometimes right, often not.
 
     Args:

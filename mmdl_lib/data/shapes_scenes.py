@@ -52,7 +52,9 @@ class Scenes:
         return len(self.count)
 
     def __getitem__(self, index) -> "Scenes":
-        """Scenes of a slice, a list or a tensor of indices."""
+        """Scenes of a number, a slice, a list or a tensor of indices."""
+        if isinstance(index, int):  # one scene is a batch of one
+            index = [index]
         return self._each(lambda values: values[index])
 
     def to(self, device) -> "Scenes":

@@ -50,13 +50,18 @@ def look(image, mask):
     inner = torch.nn.functional.max_pool2d(-mask[None].float(), 3, 1, 1)[0] == -1
     pixels = image[:, inner].float().T
     color = torch.cdist(pixels, RGB.float()).min(0).values.argmin()
-    dark = ((image.float().mean(0) - pixels.mean(1).min()) < 8) & inner
-    rows = (inner & dark).sum(1), inner.sum(1)
-    plain = (rows[0] == 0) | (rows[0] == rows[1])
-    texture = "striped" if plain.all() else "dotted"
-    if (dark == inner).all():
-        texture = "solid"
+    texture = TEXTURES[nearest_texture(image, inner, best, color, x, y)]
     return Thing(SHAPES[best % 8], COLORS[color], SIZES[best // 8], texture, x, y)
+
+
+def nearest_texture(image, inner, best, color, x, y):
+    """Which of three drawings of the same thing, by texture, the pixels are."""
+    drawn = shapes.sample(3, seed=0, objects=1)
+    drawn.shape[:, 0], drawn.size[:, 0] = best % 8, best // 8
+    drawn.color[:, 0], drawn.texture[:, 0] = color, torch.arange(3)
+    drawn.center[:, 0] = torch.tensor([x, y])
+    gap = (drawn.render(64).float() - image.float()).abs()
+    return int(gap[:, :, inner].mean((1, 2)).argmin())
 
 
 def seen(scenes):

@@ -171,6 +171,16 @@ def test_folds_of_the_contents_get_a_name():
     assert 'aria-label="Sections of API"' in str(mmdl_access.name_the_folds(tree))
 
 
+def test_a_folded_solution_is_called_so_and_named_by_what_it_shows():
+    words = "<p>Show code cell content</p>"
+    fold = f"<details>\n<summary{mmdl_access.FOLD}>{words}</summary>"
+    body = f'<div class="cell tag_solution docutils">{fold}</details></div>'
+    body += f'<div class="cell docutils">{fold}</details></div>'
+    made = mmdl_access.name_the_solutions(body)
+    assert "aria-label" not in made
+    assert made.count("Show the solution") == made.count("Show code cell content") == 1
+
+
 def test_the_archive_holds_the_site_and_repeats_its_bytes(tmp_path):
     site = tmp_path / "html"
     (site / "_static").mkdir(parents=True)

@@ -87,6 +87,12 @@ def test_every_entry_of_the_toc_has_a_page_and_there_are_no_others():
     assert sorted(f"{name}.html" for name in named) == PAGES
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_no_cell_of_a_page_ended_in_an_error(name):
+    # a second build does not repeat the warning of a first one that failed
+    assert soup(name).select(".output.traceback") == []
+
+
 @pytest.mark.parametrize("name", PAGES + OTHERS)
 def test_a_page_has_no_fault_and_fits_a_phone(browser, address, name):
     size = {"width": 390, "height": 844}
