@@ -1,7 +1,9 @@
-.PHONY: help test book serve check zip clean
+.PHONY: help test book serve check zip clean chromium
 PYTHON ?= python3
 BIN = .venv/bin
 VENDOR = book/_static/vendor
+# two notebooks or tests at a time with one thread each; more threads than cores are far slower
+export OMP_NUM_THREADS ?= 1
 CODE = mmdl_lib recipes tests tools benchmarks book/_ext
 SOURCES := $(shell find mmdl_lib results -type f -not -name '*.pyc' 2> /dev/null)
 
@@ -18,12 +20,13 @@ help:  ## list the targets
 
 # What the pages serve themselves comes from npm; without it the book still builds.
 $(VENDOR)/stamp: package.json package-lock.json
-	@mkdir -p $(VENDOR)/mathjax $(VENDOR)/onnxruntime
+	@mkdir -p $(VENDOR)/mathjax/output/chtml/fonts $(VENDOR)/onnxruntime
 	@if ! command -v npm > /dev/null; then \
 	  echo "Node is not there: demos show their still picture, formulas their TeX source."; \
 	elif ! npm ci --ignore-scripts --no-audit --no-fund; then \
 	  echo "npm could not fetch its packages: demos show their still picture, formulas their TeX source."; \
-	else cp -r node_modules/mathjax/es5/. $(VENDOR)/mathjax && \
+	else cp node_modules/mathjax/es5/tex-chtml.js $(VENDOR)/mathjax && \
+	  cp -r node_modules/mathjax/es5/output/chtml/fonts/woff-v2 $(VENDOR)/mathjax/output/chtml/fonts && \
 	  cp node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs $(VENDOR)/onnxruntime && \
 	  cp node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm $(VENDOR)/onnxruntime && \
 	  touch $@; fi
@@ -41,7 +44,8 @@ _build/fresh: $(SOURCES)
 	mkdir -p _build && touch $@
 
 book: .venv/stamp $(VENDOR)/stamp _build/fresh  ## run the notebooks, build the site strictly, say where it is
-	MMDL_QUIET=1 MMDL_BUILD=1 $(BIN)/jupyter-book build . -W --keep-going
+	@# after a failed build Sphinx would take its faulty pages for finished ones
+	MMDL_QUIET=1 MMDL_BUILD=1 $(BIN)/jupyter-book build . -W --keep-going || { rm -rf _build/.doctrees _build/html/.buildinfo; exit 1; }
 	@test $$(find _build/html/book _build/html/notebooks -name '*.html' | wc -l) = $$(grep -cE '(root|file):' _toc.yml) || { echo "Expected one page for each entry of _toc.yml."; exit 1; }
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
 
@@ -51,8 +55,10 @@ serve: book  ## serve the site at port 8000 of this machine
 zip: book  ## one archive of the site, to be read without a network
 	$(BIN)/python tools/zip_site.py
 
-test: check book zip  ## everything: check, the built site in a browser, all notebooks
-	sh tools/ensure_chromium.sh
+chromium:
+	@sh tools/ensure_chromium.sh
+
+test: chromium check book zip  ## everything: check, the built site in a browser, all notebooks
 	MMDL_QUIET=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/site tests/demos
 	MMDL_QUIET=1 $(BIN)/pytest -q --nbval-lax -n 2 --dist loadfile notebooks
 

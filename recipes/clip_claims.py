@@ -399,6 +399,23 @@ def learning_rows(one, batch):
             less(large, small),
             note,
         ),
+        row(
+            "batch-64",
+            "Batches of 256 learn better than batches of 64.",
+            "",
+            less(large, [mean_accuracy(run["64"]) for run in batch]),
+            note,
+        ),
+        row(
+            "batch-steps",
+            "At equal steps, batches of 256 learn better than batches of 64.",
+            "",
+            less(
+                [final(run["contrastive"]) for run in one],
+                [run["64"][len(run["64"]) // 4 - 1]["default"] for run in batch],
+            ),
+            "Difference of accuracy after 250 steps.",
+        ),
     ]
 
 

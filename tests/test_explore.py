@@ -96,6 +96,8 @@ def test_states_too_large_for_a_page_are_refused(build):
 def browser():
     with sync_playwright() as playwright:
         path = shutil.which("chromium")
+        if path is None:
+            pytest.skip("expected the program chromium on the PATH")
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()

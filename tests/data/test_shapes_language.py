@@ -105,7 +105,7 @@ def fits(text, thing):
 
 
 def direction(one, other):
-    """The relation word, by the larger difference; one from pixels is half a pixel off."""
+    """The relation word, by the larger difference."""
     dx, dy = one.x - other.x, one.y - other.y
     if abs(dx) > abs(dy):
         return "left of" if dx < 0 else "right of"
@@ -377,7 +377,7 @@ def test_each_kind_of_alt_text_is_what_it_says(seed):
 
 def test_the_share_of_noise_is_the_one_asked_for_in_even_kinds():
     scenes = shapes.sample(4000, seed=0)
-    for noise in (0, 0.5, 1):
+    for noise in (0.0, 0.5, 1.0):
         kinds = [kind for _, kind in shapes.alt_texts(scenes, seed=1, noise=noise)]
         assert kinds.count("clean") / 4000 == pytest.approx(1 - noise, abs=0.03)
         for kind in shapes.ALT_KINDS[1:]:
@@ -408,7 +408,7 @@ def test_word_lists_hold_exactly_the_words_of_many_texts():
         shapes.narrative_words: [n.text for n in shapes.narratives(scenes, seed=0)],
         shapes.alt_words: [
             t
-            for noise in (0, 1)
+            for noise in (0.0, 1.0)
             for t, _ in shapes.alt_texts(scenes, seed=0, noise=noise)
         ],
         shapes.question_words: [q.text for q in asked] + [q.answer for q in asked],
