@@ -33,7 +33,7 @@ $(VENDOR)/stamp: package.json package-lock.json
 
 check: .venv/stamp $(VENDOR)/stamp  ## the fast part: style, import rules, models, data, parity
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff format --check $(CODE) notebooks
 	$(BIN)/lint-imports
 	$(BIN)/python tools/notebooks.py check
 	MMDL_QUIET=1 $(BIN)/pytest -q -n 2 --dist loadfile --ignore tests/site --ignore tests/demos

@@ -479,7 +479,7 @@ def look_rows(one, vit):
     rows = [
         row(
             f"foil-{kind}",
-            f"Foils of the kind *{kind}* stay near chance.",
+            f"Foils of the kind {kind} stay near chance.",
             "no number",
             [run["foils"][kind] for run in one],
             near,
