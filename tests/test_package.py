@@ -66,8 +66,11 @@ def test_the_installed_wheel_works_far_from_the_repository(wheel, fresh, tmp_pat
     out = run(python, "-c", code, cwd=tmp_path).stdout
     place, worlds = json.loads(out.splitlines()[-1])
     assert place.startswith(str(site))
-    assert worlds == ["emoji", "shapes"]
-    assert "clip ViT-B/32: 151,277,313" in run(python, "-m", "mmdl_lib").stdout
+    assert worlds == ["claims", "emoji", "shapes"]
+    assert (
+        "clip ViT-B/32: 151,277,313"
+        in run(python, "-m", "mmdl_lib", cwd=tmp_path).stdout
+    )
 
 
 def pretend(site, name, release):
@@ -91,13 +94,13 @@ def first_cell(notebook):
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
 def test_the_first_cell_installs_what_is_missing_and_replaces_nothing(
-    notebook, wheel, fresh
+    notebook, wheel, fresh, tmp_path
 ):
     python, site = fresh
     for name, release in {**KEPT, "tqdm": "4.0.1"}.items():
         pretend(site, name, release)
     place = os.environ | {"MMDL_SOURCE": str(wheel)}
-    run(python, "-c", first_cell(notebook), env=place)
+    run(python, "-c", first_cell(notebook), env=place, cwd=tmp_path)
     listed = json.loads(run(python, "-m", "pip", "list", "--format", "json").stdout)
     found = {entry["name"].replace("-", "_"): entry["version"] for entry in listed}
     assert {name: found[name] for name in KEPT} == KEPT
@@ -105,7 +108,7 @@ def test_the_first_cell_installs_what_is_missing_and_replaces_nothing(
     assert {"mmdl_lib", "einops", "jaxtyping", "safetensors"} <= set(found)
     # the second run finds everything and installs nothing
     nothing = os.environ | {"MMDL_SOURCE": "/nothing/here.whl"}
-    run(python, "-c", first_cell(notebook), env=nothing)
+    run(python, "-c", first_cell(notebook), env=nothing, cwd=tmp_path)
 
 
 def test_the_report_names_device_versions_and_sizes():
