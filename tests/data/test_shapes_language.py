@@ -17,7 +17,7 @@ from mmdl_lib.data.shapes import COLORS, RELATIONS, RGB, SHAPES, SIZES, TEXTURES
 from mmdl_lib.data.shapes_questions import KINDS
 from mmdl_lib.data.text import WORD
 
-few = settings(max_examples=10, deadline=None)
+few = settings(max_examples=120, deadline=None)
 seeds = st.integers(0, 2**31)
 
 
