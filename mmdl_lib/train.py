@@ -97,10 +97,10 @@ def fit(
 ) -> History:
     """Train a model in place, on the accelerator where there is one.
 
-    Under `accelerate launch` each process takes its share of every batch and gradients
-    are averaged: for a loss that is a mean over rows this equals one process. A loss
-    over pairs, such as CLIP's, then compares only within a share; so it does with
-    `accumulate`.
+    Under `accelerate launch` or `torchrun` each process takes its share of every batch
+    and gradients are averaged: for a loss that is a mean over rows this equals one
+    process. A loss over pairs, such as CLIP's, then compares only within a share; so it
+    does with `accumulate`.
 
     Args:
         model: what to train.

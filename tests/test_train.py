@@ -148,10 +148,12 @@ def test_a_batch_that_slices_do_not_divide_is_named_in_one_sentence():
 
 
 WORKER = """
-import sys, torch
+import sys
 sys.path.insert(0, {folder!r})
 import test_train as t
-state, history = t.plain(accumulate={slices}, checkpoint={path!r}, every=20)
+from accelerate import PartialState
+t.plain(accumulate={slices}, checkpoint={path!r}, every=20)
+assert PartialState().num_processes == 2
 """
 
 
@@ -160,10 +162,10 @@ def test_two_processes_end_where_one_does(tmp_path, slices):
     path, script = tmp_path / "two.pt", tmp_path / "worker.py"
     folder = os.path.dirname(__file__)
     script.write_text(WORKER.format(folder=folder, path=str(path), slices=slices))
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu"]
-    launch += ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
-    launch += ["--dynamo_backend", "no", "--main_process_port", "0", str(script)]
-    subprocess.run(launch, check=True, capture_output=True, timeout=120)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launch += ["--nproc_per_node", "2", str(script)]
+    place = os.environ | {"ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
+    subprocess.run(launch, check=True, capture_output=True, timeout=120, env=place)
     found, (expected, _) = torch.load(path)["model"], plain()
     for name in expected:
         assert torch.allclose(found[name], expected[name], atol=1e-5), name
