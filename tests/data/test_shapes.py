@@ -1,6 +1,7 @@
 """The shapes world: scenes and pixels, boxes, masks, labels and relations agree."""
 
 import hashlib
+import math
 import re
 import runpy
 from dataclasses import fields, replace
@@ -144,6 +145,58 @@ def test_boxes_enclose_the_masks_and_fit(seed, resolution):
         assert y0 - half <= y.min() and y.max() + pixel <= y1 + half
         if SHAPES[scenes.shape[i, k]] in ("circle", "ring"):
             assert x.min() - x0 < 2 * pixel and y1 - y.max() < 2 * pixel
+
+
+def inside(name, x, y):
+    """Whether points lie in a shape of radius one, said in another way than drawn."""
+    r = torch.hypot(x, y)
+    if name in ("triangle", "star"):
+        # the edge in polar form runs from a tip (radius 1) to the next valley
+        points, valley = (3, 0.5) if name == "triangle" else (5, 0.42)
+        sector = 2 * math.pi / points
+        turn = (torch.atan2(x, -y) + sector / 2).remainder(sector) - sector / 2
+        rest = sector / 2 - turn.abs()
+        edge = valley * math.sin(sector / 2) / (turn.abs().sin() + valley * rest.sin())
+        return r < edge
+    first, second = torch.maximum(x.abs(), y.abs()), torch.minimum(x.abs(), y.abs())
+    lobe = torch.hypot(x.abs() - 0.389, y + 0.339) < 0.55
+    return {
+        "circle": r < 1,
+        "square": first < 0.8,
+        "cross": (first < 0.95) & (second < 0.3),
+        "heart": lobe | (x.abs() + (y - 0.05).abs() < 0.55 / 0.7071),
+        "ring": (r > 0.46) & (r < 0.98),
+        "moon": (r < 1) & (torch.hypot(x - 0.55, y) > 0.8),
+    }[name]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_each_shape_covers_its_area(name):
+    scenes = shapes.sample(12, seed=1, objects=1)
+    scenes.shape[:] = SHAPES.index(name)
+    masks = scenes.instance_masks(128)[:, 0]
+    grid = (torch.arange(128) + 0.5) / 4
+    for mask, center, size in zip(
+        masks, scenes.center[:, 0], scenes.size[:, 0], strict=True
+    ):
+        radius = shapes.RADIUS[size]
+        x, y = (grid - center[0]) / radius, (grid[:, None] - center[1]) / radius
+        wanted = inside(name, *torch.broadcast_tensors(x, y))
+        assert (mask != wanted).sum() <= 0.02 * wanted.sum()
+
+
+def test_solid_is_one_color_stripes_are_rows_and_dots_are_a_checkerboard():
+    scenes = shapes.sample(3, seed=0, objects=1)
+    scenes.shape[:], scenes.size[:] = SHAPES.index("square"), 2
+    scenes.texture[:, 0], scenes.center[:] = torch.arange(3), 16.0
+    solid, striped, dotted = scenes.render()[:, 1, 12:20, 12:20].int()
+    light = [image > image.float().mean() for image in (striped, dotted)]
+    pairs = torch.arange(8) // 2 % 2 == 1  # bands of two pixels
+    assert (solid == solid[0, 0]).all()
+    for seen, wanted in zip(
+        light, (pairs[:, None], pairs[:, None] ^ pairs), strict=True
+    ):
+        assert (seen == wanted).all() or (seen != wanted).all()
 
 
 @few

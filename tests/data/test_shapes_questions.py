@@ -61,3 +61,18 @@ def test_a_program_runs_on_one_scene():
 def test_an_unknown_kind_is_an_error():
     with pytest.raises(ValueError, match="expected kinds of exist, .* got 'why'"):
         shapes.questions(shapes.sample(1, seed=0), seed=0, kinds=["why"])
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([("filter", ("shape", "red"))], "zero"),
+        ([("filter", ("color", "red")), ("filter", ("shape", "star"))], "one"),
+        ([("unique", ()), ("relate", ("right of",))], "zero"),
+    ],
+)
+def test_a_filter_minds_its_attribute_and_nothing_is_beside_itself(steps, expected):
+    scene = shapes.sample(1, seed=0, objects=1)
+    scene.color[:], scene.shape[:] = 0, shapes.SHAPES.index("star")
+    program = [SCENE, *steps, ("count", ())]
+    assert shapes.run_program(program, scene) == expected
