@@ -145,10 +145,24 @@ def test_a_foreign_file_and_a_piece_of_clip_are_named_in_one_sentence(tmp_path):
 
 
 def test_an_unknown_slug_names_the_known_ones():
-    with pytest.raises(ValueError, match="expected one of clip as slug, got 'clap'"):
+    with pytest.raises(ValueError, match="one of clip, resnet as slug, got 'clap'"):
         pretrained.load("clap", "shapes")
 
 
 def test_missing_results_name_the_recipe():
     with pytest.raises(FileNotFoundError, match="python recipes/none.py"):
         results("none")
+
+
+def test_the_resnet_weights_have_their_recorded_accuracy(tmp_path):
+    model = pretrained.load("resnet", "shapes")
+    scenes = shapes.sample(1000, seed=78, objects=1, held_out="include")
+    image, label = shapes.to_float(scenes.render()), scenes.color[:, 0] * 8
+    right = (model(image).argmax(1) == label + scenes.shape[:, 0]).float().mean().item()
+    assert right == pytest.approx(results("resnet")["weights"]["accuracy"], abs=0.04)
+    path = tmp_path / "damaged.safetensors"
+    path.write_bytes((clip.WEIGHTS / "resnet.safetensors").read_bytes()[:5000])
+    with pytest.raises(ValueError, match="a damaged or foreign file"):
+        pretrained.load("resnet", path)
+    with pytest.raises(FileNotFoundError, match="python recipes/resnet.py weights"):
+        pretrained.load("resnet", tmp_path / "none.safetensors")

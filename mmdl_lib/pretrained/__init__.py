@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from mmdl_lib.pretrained import clip as _clip
+from mmdl_lib.pretrained import resnet as _resnet
 
-LOADERS = {"clip": _clip.load}
+LOADERS = {"clip": _clip.load, "resnet": _resnet.load}
 
 
 def load(slug: str, source: str | Path, **options):
