@@ -1,4 +1,4 @@
-"""The only training loop: AdamW, warmup and cosine, on Accelerate, resumable."""
+"""The only training loop: AdamW by default, warmup and cosine, on Accelerate."""
 
 import math
 import os
@@ -88,6 +88,7 @@ def fit(
     warmup: float = 0.05,
     weight_decay: float = 0.0,
     clip: float = 1.0,
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
     accumulate: int = 1,
     ema: float | None = None,
     phase: str = "main",
@@ -107,10 +108,11 @@ def fit(
         batches: the batch of a step, a pure function of the step: this is what makes a
             resumed run equal to an undisturbed one.
         steps: number of updates.
-        lr: peak learning rate of AdamW.
+        lr: peak learning rate.
         warmup: share of the steps on which the learning rate rises.
         weight_decay: on matrices only, never on biases, norms and scalars.
         clip: largest norm of the gradient.
+        optimizer: class that is called with two groups of parameters and `lr`.
         accumulate: number of slices into which a batch is cut to save memory.
         ema: decay of a moving average of the weights, returned in the history.
         phase: which loss and which parameters.
@@ -131,7 +133,7 @@ def fit(
     accelerator = Accelerator(mixed_precision=precision)
     history, began, start = History(), time.perf_counter(), 0
     rise = max(1, round(warmup * steps))
-    optimizer = torch.optim.AdamW(_groups(model.trainable(phase), weight_decay), lr=lr)
+    optimizer = optimizer(_groups(model.trainable(phase), weight_decay), lr=lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: warmup_cosine(step, steps=steps, warmup=rise)
     )

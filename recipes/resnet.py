@@ -7,25 +7,19 @@ not of residual ones; the tiny net names most of the shapes. The measured values
 stand in results/resnet.json.
 """
 
-import json
-import os
 import sys
 import time
-from dataclasses import asdict
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
+from mmdl_lib import pretrained
 from mmdl_lib.core import generator
 from mmdl_lib.data import shapes
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
-from mmdl_lib.record import interval
+from mmdl_lib.record import claim, keep, results
 from mmdl_lib.train import fit
 
-ROOT = Path(__file__).resolve().parents[1]
-OUT = ROOT / "results/resnet.json"
 TRAIN, TEST, STEPS, BATCH, SEEDS = 8000, 1000, 300, 128, 4
 DEPTHS = (8, 20, 56)
 
@@ -120,42 +114,16 @@ def weights():
     model = ResNet.from_preset("tiny")
     fit(model, batches_of(image, label, 0), steps=600, lr=2e-3, weight_decay=1e-4)
     accuracy = 1 - error(model, *pictures(2000, 9, style="default", resolution=32))
-    state = {
-        name: v.half().contiguous() if v.is_floating_point() else v
-        for name, v in model.state_dict().items()
-    }
-    path = ROOT / "mmdl_lib/weights/resnet.safetensors"
-    part = path.with_name(path.name + ".part")
-    save_file(state, part, metadata={"config": json.dumps(asdict(model.config))})
-    os.replace(part, path)
+    pretrained.save(model, "resnet")
     return {"accuracy": accuracy, "params": sum(p.numel() for p in model.parameters())}
-
-
-def merge(key, seed, result):
-    whole = json.loads(OUT.read_text()) if OUT.exists() else {}
-    if seed is None:
-        whole[key] = result
-    else:
-        whole.setdefault(key, {})[str(seed)] = result
-    part = OUT.with_name(OUT.name + f".{os.getpid()}.part")
-    part.write_text(json.dumps(whole, indent=1) + "\n")
-    os.replace(part, OUT)
 
 
 GROUPS = {"depth": depth, "options": options, "norm": norm}
 
 
-def row(name, claim, paper, values, note):
-    """A claim's record; it holds if the whole interval is above zero."""
-    mean, low, high = (round(x, 4) for x in interval(values))
-    measured = {"ours": mean, "low": low, "high": high, "seeds": len(values)}
-    facts = {"id": f"resnet-{name}", "claim": claim, "paper": paper, "note": note}
-    return facts | measured | {"holds": low > 0}
-
-
 def summarize():
     """Write the claims beside the runs, where the pages find them."""
-    whole = json.loads(OUT.read_text())
+    whole = results("resnet")
     runs, kinds = list(whole["depth"].values()), list(whole["options"].values())
 
     def loss(block, sign):
@@ -170,36 +138,36 @@ def summarize():
     nats = "Difference of the training loss after 300 steps, in nats."
     error = "Difference of the training error, 20 layers."
     claims = [
-        row(
-            "plain",
+        claim(
+            "resnet-plain",
             "A deeper plain net has a higher training loss (56 against 8 layers).",
-            "28.54 against 27.94 % top-1 error with 34 and 18 layers (Table 2)",
-            loss("plain", 1),
-            nats,
+            paper="28.54 against 27.94 % top-1 error with 34 and 18 layers (Table 2)",
+            values=loss("plain", 1),
+            note=nats,
         ),
-        row(
-            "residual",
+        claim(
+            "resnet-residual",
             "A deeper residual net has a lower training loss (56 against 8 layers).",
-            "25.03 against 27.88 % top-1 error with 34 and 18 layers (Table 2)",
-            loss("basic", -1),
-            nats,
+            paper="25.03 against 27.88 % top-1 error with 34 and 18 layers (Table 2)",
+            values=loss("basic", -1),
+            note=nats,
         ),
-        row(
-            "b-a",
+        claim(
+            "resnet-b-a",
             "Option B beats option A.",
-            "0.5 points (Table 3)",
-            gain("B", "A"),
-            error,
+            paper="0.5 points (Table 3)",
+            values=gain("B", "A"),
+            note=error,
         ),
-        row(
-            "c-b",
+        claim(
+            "resnet-c-b",
             "Option C beats option B.",
-            "0.3 points (Table 3)",
-            gain("C", "B"),
-            error,
+            paper="0.3 points (Table 3)",
+            values=gain("C", "B"),
+            note=error,
         ),
     ]
-    merge("claims", None, claims)
+    keep("resnet", "claims", value=claims)
 
 
 def main():
@@ -209,10 +177,10 @@ def main():
         if group == "summary":
             summarize()
         elif group == "weights":
-            merge(group, None, weights())
+            keep("resnet", group, value=weights())
         else:
             for seed in range(SEEDS):
-                merge(group, seed, GROUPS[group](seed))
+                keep("resnet", group, seed, value=GROUPS[group](seed))
         print(f"{group}: {time.perf_counter() - began:.0f} s", flush=True)
 
 

@@ -1,14 +1,19 @@
 """Trained weights by name; the only place that knows other libraries' names."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from mmdl_lib.pretrained import clip as _clip
-from mmdl_lib.pretrained import resnet as _resnet
+from mmdl_lib.pretrained import small
+from mmdl_lib.pretrained.small import save
 
-LOADERS = {"clip": _clip.load, "resnet": _resnet.load}
+__all__ = ["load", "save"]
+
+# models that also read public checkpoints, or come with a tokenizer
+LOADERS = {"clip": _clip.load}
 
 
-def load(slug: str, source: str | Path, **options):
+def load(slug: str, source: str | Path = "shapes", **options):
     """A trained model in eval mode, and its tokenizer where it reads text.
 
     Args:
@@ -26,6 +31,10 @@ def load(slug: str, source: str | Path, **options):
         >>> model.encode_text(*tokenizer(["a red circle"])).shape
         torch.Size([1, 64])
     """
-    if slug not in LOADERS:
-        raise ValueError(f"expected one of {', '.join(LOADERS)} as slug, got {slug!r}.")
-    return LOADERS[slug](source, **options)
+    if slug in LOADERS:
+        return LOADERS[slug](source, **options)
+    if not slug.isidentifier() or find_spec(f"mmdl_lib.models.{slug}") is None:
+        models = Path(__file__).resolve().parents[1] / "models"
+        known = sorted(p.stem for p in models.glob("[!_]*.py"))
+        raise ValueError(f"expected one of {', '.join(known)} as slug, got {slug!r}.")
+    return small.load(slug, source)
