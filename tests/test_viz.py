@@ -291,3 +291,41 @@ def test_a_fence_inside_the_code_does_not_end_it():
 
 def test_source_of_a_class_is_whole():
     assert "def forward" in str(viz.source(CLIP))
+
+
+BLOCK = {"x": (0, 0, ""), "conv": (0, 1, "3 x 3"), "sum": (0, 2, "+")}
+
+
+def test_a_diagram_shows_its_boxes_and_arrows():
+    arrows = [("x", "conv"), ("conv", "sum"), ("x", "sum", 0.5, "identity")]
+    figure = viz.diagram(BLOCK, arrows, title="A block", alt="x goes to the sum twice.")
+    drawn = figure._repr_html_()
+    for text in ("x", "3 x 3", "+", "identity"):
+        assert f">{text}<" in re.sub(r"> *([^<>]*?) *<", r">\1<", drawn)
+    fewer = viz.diagram(BLOCK, arrows[:1], title="A block", alt="One arrow only.")
+    # an arrow is a line and a head
+    paths = [f._repr_html_().count("<path") for f in (figure, fewer)]
+    assert paths[0] - paths[1] == 4
+
+
+def test_diagrams_without_boxes_or_with_loose_arrows_are_refused():
+    with pytest.raises(ValueError, match="at least one box"):
+        viz.diagram({}, [], title="t", alt="a")
+    with pytest.raises(ValueError, match="between x, conv, sum, got {'y'}"):
+        viz.diagram(BLOCK, [("x", "y")], title="t", alt="a")
+    with pytest.raises(ValueError, match="alt"):
+        viz.diagram(BLOCK, [], title="t", alt=" ")
+
+
+def test_an_arrow_runs_from_the_edge_of_one_box_to_the_edge_of_the_other():
+    boxes = {"a": (0, 0, "from"), "b": (0, 2, "to")}
+    words = {"title": "t", "alt": "an arrow"}
+    alone = viz.diagram(boxes, [], **words)._repr_html_()
+    drawn = viz.diagram(boxes, [("a", "b")], **words)._repr_html_()
+    paths = re.findall(r'<path d="([^"]+)"', drawn)
+    tops = [[float(n) for n in re.findall(r"[\d.]+", path)][1::2] for path in paths]
+    _, upper, lower, line, head = tops  # behind the ground of the figure
+    assert len(paths) == alone.count("<path") + 2
+    # y grows downwards: from below the upper box to above the lower one
+    assert max(upper) < min(line) < max(upper) + 4
+    assert min(lower) - 4 < max(head) < min(lower)
