@@ -1,0 +1,21 @@
+"""Every metric has a worked example, and the example is true."""
+
+import doctest
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = sorted(
+    p.stem
+    for p in (ROOT / "mmdl_lib/metrics").glob("*.py")
+    if not p.stem.startswith("_")
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_examples_of_a_metric_are_there_and_true(name):
+    found = doctest.testmod(importlib.import_module(f"mmdl_lib.metrics.{name}"))
+    assert found.attempted > 0
+    assert found.failed == 0
