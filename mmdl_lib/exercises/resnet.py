@@ -1,11 +1,14 @@
 """Exercises of the chapter on ResNet (`sec-resnet`)."""
 
+import copy
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmdl_lib.core import generator
 from mmdl_lib.exercises import Hint, call, compare, scalar
+from mmdl_lib.models.resnet import Basic
 
 STEPS_UP = ((64, 128), (128, 256), (256, 512))  # where ResNet-34 changes dimensions
 
@@ -98,3 +101,40 @@ def exercise_3(answer) -> None:
         # where a mistake changes nothing (stride one), it is no mistake
         pairs = [(h, v) for h, v in pairs if v != right]
         compare(value, torch.tensor(float(right)).double(), pairs)
+
+
+def exercise_4(answer) -> None:
+    """Investigate: let a block begin as the identity.
+
+    Write `begin_as_identity(block)`: it changes one tensor of a `Basic` block such that
+    the block passes a non-negative input on unchanged, and still learns. It returns
+    the block.
+
+    Raises:
+        Hint: the residual is not zero, it was zeroed where it cannot learn any more, or
+            more than one tensor was changed.
+    """
+    torch.manual_seed(0)
+    before = Basic(4, 4, 1, "A")
+    block = call(answer, copy.deepcopy(before))
+    if not isinstance(block, nn.Module):
+        raise Hint(f"return the block, not a {type(block).__name__}.")
+    x = torch.rand(6, 4, 5, 5, generator=generator(1))
+    with torch.enable_grad():
+        y = block(x)
+        (y * torch.randn(y.shape, generator=generator(2))).sum().backward()
+    if not torch.allclose(y, x, atol=1e-6):
+        raise Hint("the block still changes its input: what is applied last to F(x)?")
+    convolutions = [m for m in block.residual.modules() if isinstance(m, nn.Conv2d)]
+    if any(not conv.weight.any() for conv in convolutions):
+        raise Hint(
+            "a convolution of zeros stands before a norm, which divides by a spread of "
+            "zero: its first gradient explodes. Look at the norm itself."
+        )
+    last = [m for m in block.residual.modules() if isinstance(m, nn.BatchNorm2d)][-1]
+    if not last.weight.grad.any():
+        raise Hint("no gradient reaches the last norm: leave the first one alone.")
+    old = dict(before.named_parameters())
+    changed = [n for n, p in block.named_parameters() if not torch.equal(p, old[n])]
+    if len(changed) > 1:
+        raise Hint(f"one tensor is enough, got changes of {', '.join(changed)}.")

@@ -15,13 +15,34 @@ def cost(inputs, outputs, kernel, side, stride):
     return inputs * outputs * kernel * kernel * (side // stride) ** 2
 
 
+def begin_as_identity(block):
+    block.residual[2][1].weight.data.zero_()
+    return block
+
+
+def zero_of(*names):
+    """The mistake that zeroes other tensors."""
+
+    def change(block):
+        for name, value in block.named_parameters():
+            if name in names:
+                value.data.zero_()
+        return block
+
+    return change
+
+
+FIRST, LAST = "residual.0.1.weight", "residual.2.1.weight"
+
+
 def test_the_solutions_pass():
+    resnet.exercise_4(begin_as_identity)
     resnet.exercise_1(173_824)
     resnet.exercise_2(block)
     resnet.exercise_3(cost)
 
 
-@pytest.mark.parametrize("name", ["resnet-1", "resnet-2", "resnet-3"])
+@pytest.mark.parametrize("name", ["resnet-1", "resnet-2", "resnet-3", "resnet-4"])
 def test_blank_fails(name, capsys):
     assert not check(name, ...)
     assert "not answered" in capsys.readouterr().out
@@ -51,6 +72,18 @@ def test_blank_fails(name, capsys):
         (3, lambda i, o, k, n, s: cost(1, o, k, n, s), "all input channels"),
         (3, lambda i, o, k, n, s: cost(i, 1, k, n, s), "all output channels"),
         (3, lambda i, o, k, n, s: i * o * k * k, "number of weights"),
+        (4, lambda block: block, "still changes its input"),
+        (4, lambda block: block.residual, "still changes its input"),
+        (4, lambda block: 0, "return the block, not a int"),
+        (4, zero_of(LAST, FIRST), "leave the first one alone"),
+        (4, zero_of(FIRST), "leave the first one alone"),
+        (4, zero_of("residual.2.0.weight"), "first gradient explodes"),
+        (4, zero_of(LAST, "residual.0.0.weight"), "first gradient explodes"),
+        (
+            4,
+            lambda b: (zero_of(LAST)(b), b.residual[0][1].bias.data.fill_(1))[0],
+            "one",
+        ),
     ],
 )
 def test_each_mistake_gets_its_hint(number, mistake, hint):
