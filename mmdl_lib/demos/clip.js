@@ -10,6 +10,9 @@
      runtime    on a page: address of the folder of onnxruntime-web
      megabytes  on a page: what is loaded after the click */
 
+import { ask, bytes, download, fixed, label, make, openRuntime, sentence, stage, startButton,
+  uid } from "./common.js";
+
 // ---- from a caption to token ids: mmdl_lib/data/text.py, word for word
 const WORD = /[\p{L}\p{N}]+(?:'[\p{L}\p{N}]+)?/gu;
 const START = 1, END = 2, FIRST_WORD = 3;
@@ -67,34 +70,16 @@ function matches(a, b) {
 }
 
 // ---- the two engines: open(world) -> facts, cosines(world, caption) -> {cosines, ...}
-async function download(url) {
-  const answer = await fetch(url);
-  if (!answer.ok)
-    throw new Error(`expected the model's files at ${url}, got HTTP ${answer.status}.`);
-  return answer.arrayBuffer();
-}
-
 /** Runs the text tower in the page. */
 export function browserEngine({ files, runtime }) {
   const opened = {};
-  let library = null;
-
-  async function load() {
-    const [ort, wasm] = await Promise.all([import(`${runtime}ort.wasm.bundle.min.mjs`),
-      download(`${runtime}ort-wasm-simd-threaded.wasm`)]);
-    Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: wasm });
-    return ort;
-  }
   async function open(world) {
     if (opened[world]) return opened[world].facts;
-    library ??= load();
-    library.catch(() => (library = null)); // a second click may try again
-    const [ort, json, network] = await Promise.all([library,
+    const [ort, json, network] = await Promise.all([openRuntime(runtime),
       download(`${files}${world}.json`), download(`${files}${world}.onnx`)]);
     performance.mark("mmdl-clip-files");
     const facts = JSON.parse(new TextDecoder().decode(json));
-    const bytes = Uint8Array.from(atob(facts.features), (c) => c.charCodeAt(0));
-    const features = new Float32Array(bytes.buffer);
+    const features = new Float32Array(bytes(facts.features).buffer);
     const session = await ort.InferenceSession.create(new Uint8Array(network));
     opened[world] = { ort, facts, features, session };
     return facts;
@@ -120,41 +105,18 @@ export function browserEngine({ files, runtime }) {
 }
 
 /** Asks the kernel behind the notebook. */
-function kernelEngine(model, { patience = 10_000 } = {}) {
-  let count = 0;
+function kernelEngine(model) {
   const open = async (world) => model.get("galleries")[world];
-  const cosines = (world, caption) => new Promise((resolve, reject) => {
-    const [id, began] = [++count, performance.now()];
-    const stop = () => { clearTimeout(timer); model.off("msg:custom", hear); };
-    const hear = (answer) => {
-      if (answer.id !== id) return;
-      stop();
-      if (answer.error) return reject(new Error(answer.error));
-      const by = `the kernel (torch), ${label(performance.now() - began)}`;
-      resolve({ cosines: answer.cosines, by });
-    };
-    const timer = setTimeout(() => {
-      stop();
-      reject(new Error("expected an answer of the kernel within 10 s, got none: is it busy?"));
-    }, patience);
-    model.on("msg:custom", hear);
-    model.send({ id, world, caption });
-  });
+  async function cosines(world, caption) {
+    const began = performance.now();
+    const answer = await ask(model, { world, caption });
+    const by = `the kernel (torch), ${label(performance.now() - began)}`;
+    return { cosines: answer.cosines, by };
+  }
   return { open, cosines };
 }
 
-const decimals = (x) => x.toFixed(3).replace("-", "\u2212");
-const label = (ms) => `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
-
 // ---- what the reader sees
-function make(tag, properties = {}, ...children) {
-  const { attributes = {}, ...rest } = properties;
-  const node = Object.assign(document.createElement(tag), rest);
-  for (const pair of Object.entries(attributes)) node.setAttribute(...pair);
-  node.append(...children);
-  return node;
-}
-
 function tile(facts, index) {
   const rows = Math.ceil(facts.labels.length / facts.columns);
   const [x, y] = [index % facts.columns, Math.floor(index / facts.columns)];
@@ -172,7 +134,7 @@ function ranking(facts, cosines, order) {
     const bar = make("span", { className: "bar" }, make("i"));
     bar.firstChild.style.width = `${100 * Math.min(1, Math.max(0, cosines[i]))}%`;
     const words = make("span", {}, facts.labels[i], make("small", {}, unseen));
-    const number = make("b", {}, decimals(cosines[i]));
+    const number = make("b", {}, fixed(cosines[i]));
     return make("li", {}, tile(facts, i), make("span", { className: "what" }, words, bar), number);
   });
 }
@@ -198,22 +160,22 @@ function fade(tiles, facts, cosines, top) {
   tiles.forEach((node, i) => {
     node.style.opacity = 0.15 + 0.85 * ((cosines[i] - low) / range) ** 2;
     node.classList.toggle("near", top.includes(i));
-    node.title = `${facts.labels[i]}: ${decimals(cosines[i])}`;
+    node.title = `${facts.labels[i]}: ${fixed(cosines[i])}`;
   });
 }
 
 /** Builds the controls; returns the nodes that change. */
 function build(el, model) {
-  const uid = `mmdl-${Math.random().toString(36).slice(2, 8)}`;
-  const tabs = model.get("worlds").map(({ name, title }) => make("button", {
-    type: "button", id: `${uid}-${name}`, textContent: title, value: name,
-    attributes: { role: "tab", "aria-controls": `${uid}-panel` } }));
-  const input = make("input", { type: "text", id: `${uid}-caption`, maxLength: 150,
-    autocomplete: "off", spellcheck: false, attributes: { list: `${uid}-list`,
-      "aria-describedby": `${uid}-status`, autocapitalize: "none", enterkeyhint: "search" } });
-  const status = make("p", { id: `${uid}-status`, className: "status",
+  const name = uid();
+  const tabs = model.get("worlds").map(({ name: value, title }) => make("button", {
+    type: "button", id: `${name}-${value}`, textContent: title, value,
+    attributes: { role: "tab", "aria-controls": `${name}-panel` } }));
+  const input = make("input", { type: "text", id: `${name}-caption`, maxLength: 150,
+    autocomplete: "off", spellcheck: false, attributes: { list: `${name}-list`,
+      "aria-describedby": `${name}-status`, autocapitalize: "none", enterkeyhint: "search" } });
+  const status = make("p", { id: `${name}-status`, className: "status",
     attributes: { role: "status", "aria-live": "polite" } });
-  const list = make("datalist", { id: `${uid}-list` });
+  const list = make("datalist", { id: `${name}-list` });
   const picks = make("div", { className: "picks",
     attributes: { role: "group", "aria-label": "Captions to try" } });
   const near = make("ol"), grids = make("div"), more = make("button", { type: "button" });
@@ -224,7 +186,7 @@ function build(el, model) {
   const form = make("form", {}, make("label", { htmlFor: input.id }, "Caption"), line);
   const tablist = make("div", { className: "tabs", hidden: tabs.length < 2,
     attributes: { role: "tablist", "aria-label": "Gallery" } }, ...tabs);
-  const panel = make("div", { id: `${uid}-panel`, className: "panel",
+  const panel = make("div", { id: `${name}-panel`, className: "panel",
     attributes: tabs.length > 1 ? { role: "tabpanel" } : {} },
     make("div", {}, make("p", { className: "heading" }, "Nearest pictures, cosine"), near, more),
     grids);
@@ -257,11 +219,10 @@ async function run(el, model, engine) {
       const latest = await engine.cosines(world, caption);
       if (turn !== asked) return;
       answer = latest;
-      const best = show(), value = decimals(answer.cosines[best]);
+      const best = show(), value = fixed(answer.cosines[best]);
       say(`Nearest: ${facts.labels[best]}, cosine ${value}. Computed by ${answer.by}.`);
     } catch (error) {
-      const text = error.message[0].toUpperCase() + error.message.slice(1);
-      if (turn === asked && !quiet) say(text, true);
+      if (turn === asked && !quiet) say(sentence(error), true);
     }
   }
   const choose = (caption) => { ui.input.value = caption; return compare(); };
@@ -314,21 +275,6 @@ async function run(el, model, engine) {
 }
 
 const STYLE = `
-.mmdl-clip { --accent: var(--pst-color-primary, var(--jp-brand-color1, #0b7285));
-  --edge: var(--pst-color-border, var(--jp-border-color1, #8888));
-  --soft: var(--pst-color-text-muted, var(--jp-ui-font-color1, inherit));
-  --bad: var(--pst-color-danger, var(--jp-error-color1, #c92a2a));
-  container-type: inline-size; color: var(--pst-color-text-base, var(--jp-ui-font-color0, inherit));
-  padding: 0 4px; /* room for the focus ring */
-  font-size: 0.95rem; line-height: 1.4; text-align: left; }
-.mmdl-clip .tabs[hidden] { display: none; }
-.mmdl-clip p { margin: 0.4em 0; }
-.mmdl-clip :is(button, input) { font: inherit; color: inherit; background: none;
-  border: 1px solid var(--edge); border-radius: 0.4em; padding: 0.3em 0.7em; margin: 0; }
-.mmdl-clip button { cursor: pointer; }
-.mmdl-clip button:hover { border-color: var(--accent); }
-.mmdl-clip :is(button, input, summary, .known):focus-visible {
-  outline: 2px solid var(--accent); outline-offset: 2px; }
 .mmdl-clip .tabs { display: flex; border-bottom: 1px solid var(--edge); margin-bottom: 0.8em; }
 .mmdl-clip .tabs button { border: solid transparent; border-width: 0 0 3px; border-radius: 0; }
 .mmdl-clip .tabs [aria-selected=true] { border-color: var(--accent); font-weight: 600; }
@@ -337,22 +283,10 @@ const STYLE = `
 .mmdl-clip label { font-weight: 600; display: block; margin: 0 0 0.2em; }
 .mmdl-clip .picks { display: flex; flex-wrap: wrap; gap: 0.4em; margin: 0.6em 0; }
 .mmdl-clip .picks button { border-radius: 1em; padding: 0.1em 0.8em; font-size: 0.9em; }
-.mmdl-clip .status:not(:empty) { min-height: 2.8em; }
-.mmdl-clip .start { text-align: center; }
-.mmdl-clip .wrong { color: var(--bad); }
-.mmdl-clip :is(.heading, .note, details) { font-size: 0.85em; color: var(--soft); }
 .mmdl-clip .panel { display: grid; gap: 0.5em 2em; }
 .mmdl-clip .panel > * { min-width: 0; }
 @container (min-width: 600px) { .mmdl-clip .panel { grid-template-columns: 1fr 1fr; } }
-.mmdl-clip ol { list-style: none; padding: 0; margin: 0 0 0.6em; }
-.mmdl-clip li { display: flex; align-items: center; gap: 0.7em; margin: 0 0 0.5em; }
 .mmdl-clip li .tile { flex: none; width: 3.2em; }
-.mmdl-clip .what { flex: 1; min-width: 0; overflow-wrap: anywhere; }
-.mmdl-clip b { font-variant-numeric: tabular-nums; font-weight: 600; }
-.mmdl-clip small { color: var(--soft); }
-.mmdl-clip .bar { display: block; height: 0.4em; border-radius: 0.2em; margin-top: 0.2em;
-  background: color-mix(in srgb, currentColor 14%, transparent); overflow: hidden; }
-.mmdl-clip .bar i { display: block; height: 100%; background: var(--accent); }
 .mmdl-clip .tile { display: block; aspect-ratio: 1; border-radius: 0.3em;
   background-image: var(--sprite); }
 .mmdl-clip .grid { display: grid; gap: 4px; max-width: 26em;
@@ -362,31 +296,9 @@ const STYLE = `
 @media (prefers-reduced-motion: no-preference) { .mmdl-clip .tile { transition: opacity 0.3s; } }
 `;
 
-/** On a page: nothing heavy before this click. */
-function startButton(el, model, begin) {
-  const status = make("p", { className: "status", attributes: { role: "status" } });
-  const button = make("button", { type: "button" }, `Load the model, ${model.get("megabytes")} MB`);
-  const box = make("div", { className: "start" }, button, status);
-  button.onclick = async () => {
-    button.disabled = true;
-    Object.assign(status, { textContent: "Loading ...", className: "status" });
-    try {
-      await begin();
-      box.remove();
-    } catch (error) {
-      button.disabled = false;
-      const textContent = `${error.message} The button tries again.`;
-      Object.assign(status, { textContent, className: "status wrong" });
-    }
-  };
-  el.append(box);
-}
-
 export default {
   async render({ model, el }) {
-    const root = make("section", { className: "mmdl-clip",
-      attributes: { "aria-label": "Demo: compare a caption with pictures" } });
-    el.append(make("style", {}, STYLE), root);
+    const root = stage(el, "clip", "compare a caption with pictures", STYLE);
     if (model.get("galleries")) return void run(root, model, kernelEngine(model));
     const engine = browserEngine({ files: model.get("files"), runtime: model.get("runtime") });
     startButton(root, model, async () => {

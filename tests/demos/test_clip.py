@@ -1,25 +1,16 @@
 """The demo of CLIP, in a browser as on a page, and answered by the kernel."""
 
-import functools
-import http.server
 import json
 import shutil
-import threading
-from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import sync_playwright
 
 from mmdl_lib import demos, pretrained
 from mmdl_lib.data.text import WordTokenizer
 from mmdl_lib.demos import _widget
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNTIME = ROOT / "node_modules/onnxruntime-web/dist"
-AXE = ROOT / "node_modules/axe-core/axe.min.js"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
+DEMO = "clip"
 CAPTIONS = {
     "shapes": [
         "a red star",
@@ -41,42 +32,12 @@ BAD += ["gren " * 40, "squre", "trianglee", "whith", "abov", "ligt", "yelow", "o
 GOOD = ["red STAR", "a,red;star", "'red'", "(A) [red] {star}", "red\u00a0star", "red's"]
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-def page_html(body, *, runtime="yes", theme="light"):
-    return (
-        f'<!doctype html><html lang="en" data-theme="{theme}"><head>'
-        '<meta charset="utf-8"><title>t</title>'
-        '<meta name="viewport" content="width=device-width"><link rel="icon" '
-        'href="data:,"><style>html[data-theme=dark] { background: #121212; '
-        "color: #ced6dd }</style>"
-        '<script defer src="_static/mmdl-host.js" '
-        f'data-runtime="{runtime}"></script></head><body>{body}</body></html>'
-    )
-
-
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """A folder laid out as the built site."""
-    if not RUNTIME.exists():
-        pytest.skip("onnxruntime-web is not there: run `npm install`.")
-    folder = tmp_path_factory.mktemp("site")
-    static, vendor = folder / "_static", folder / "_static/vendor/onnxruntime"
-    vendor.mkdir(parents=True)
-    shutil.copy(ROOT / "book/_static/mmdl-host.js", static)
-    ignore = shutil.ignore_patterns("*.py", "__pycache__")
-    shutil.copytree(demos.HERE, static / "demos", ignore=ignore)
-    for name in demos.RUNTIME:
-        shutil.copy(RUNTIME / name, vendor)
-    body = demos.clip_html()
-    (folder / "index.html").write_text(page_html(body), "utf-8")
-    (folder / "dark.html").write_text(page_html(body, theme="dark"), "utf-8")
-    (folder / "two.html").write_text(page_html(two_worlds(static / "demos")), "utf-8")
-    (folder / "plain.html").write_text(page_html(body, runtime="no"), "utf-8")
-    return folder
+def two(site, address, page_html):
+    """Address of a page with both galleries."""
+    body = two_worlds(site / "_static/demos")
+    (site / "two.html").write_text(page_html(body), "utf-8")
+    return address + "two.html"
 
 
 def two_worlds(folder):
@@ -90,45 +51,15 @@ def two_worlds(folder):
     return f"<mmdl-demo name='clip' data-state='{json.dumps(state)}'></mmdl-demo>"
 
 
-@pytest.fixture(scope="module")
-def address(site):
-    handler = functools.partial(Quiet, directory=str(site))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        path = shutil.which("chromium")
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-def visit(browser, url, **options):
-    """A page and everything that it complained about or asked of other hosts."""
-    page, faults = browser.new_page(**options), []
-    page.on("console", lambda m: m.type in ("error", "warning") and faults.append(m))
-    page.on("pageerror", lambda e: faults.append(str(e)))
-    page.on("requestfailed", lambda r: faults.append(f"failed: {r.url}"))
-    local = (url.rsplit("/", 1)[0], "data:", "blob:")
-    page.on("request", lambda r: r.url.startswith(local) or faults.append(r.url))
-    page.goto(url, wait_until="networkidle")
-    return page, faults
-
-
 def start(page):
     page.get_by_role("button", name="Load the model").click()
     page.get_by_role("status").get_by_text("Nearest:").wait_for(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
-def running(browser, address):
+def running(visit, address):
     """One page, used by several tests, on which the model is loaded."""
-    page, faults = visit(browser, address)
+    page, faults = visit(address)
     start(page)
     yield page, faults
     page.close()
@@ -204,13 +135,14 @@ def test_a_page_asks_for_nothing_before_the_click(browser, address):
     alt = page.get_by_role("img").get_attribute("alt")
     page.close()
     served = [name for name in asked if "base64" not in name and name != ","]
-    assert [n for n in served if "webp" not in n] == ["", "mmdl-host.js", "clip.js"]
+    scripts = ["", "mmdl-host.js", "clip.js", "common.js"]
+    assert [n for n in served if "webp" not in n] == scripts
     assert len(alt) > 40
 
 
-def test_the_first_answer_comes_within_two_seconds(browser, address):
+def test_the_first_answer_comes_within_two_seconds(visit, address):
     def seconds():
-        page, _ = visit(browser, address)
+        page, _ = visit(address)
         start(page)
         took = page.evaluate(
             """() => performance.measure("t", "mmdl-clip-files", "mmdl-clip-answer")
@@ -250,8 +182,8 @@ def test_an_unknown_word_is_named_in_one_sentence_and_mended(running):
     assert faults == []
 
 
-def test_the_keyboard_is_enough(browser, address):
-    page, faults = visit(browser, address)
+def test_the_keyboard_is_enough(visit, address):
+    page, faults = visit(address)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.get_by_role("status").get_by_text("Nearest:").wait_for(timeout=30_000)
@@ -268,8 +200,8 @@ def test_the_keyboard_is_enough(browser, address):
     page.close()
 
 
-def test_the_arrow_keys_change_the_gallery(browser, address):
-    page, faults = visit(browser, address + "two.html")
+def test_the_arrow_keys_change_the_gallery(visit, two):
+    page, faults = visit(two)
     start(page)
     page.get_by_label("Caption", exact=True).fill("a rod star")
     page.keyboard.press("Enter")
@@ -282,40 +214,33 @@ def test_the_arrow_keys_change_the_gallery(browser, address):
     page.close()
 
 
-def test_axe_finds_nothing_serious(browser, address):
-    if not AXE.exists():
-        pytest.skip("axe-core is not there: run `npm install`.")
-    for name in ("two.html", "dark.html"):
-        page, _ = visit(browser, address + name)
+def test_axe_finds_nothing_serious(visit, address, two, serious):
+    for url in (two, address + "dark.html"):
+        page, _ = visit(url)
         start(page)
         page.get_by_text("words that this model knows").click()
-        page.add_script_tag(path=AXE)
-        found = page.evaluate("axe.run('mmdl-demo').then((r) => r.violations)")
-        serious = [v for v in found if v["impact"] in ("serious", "critical")]
-        assert [(v["id"], v["nodes"][0]["html"]) for v in serious] == []
+        assert serious(page) == []
         page.close()
 
 
 @pytest.mark.parametrize("name", ["index.html", "dark.html"])
-def test_it_fits_a_phone(browser, address, name):
-    page, faults = visit(
-        browser, address + name, viewport={"width": 390, "height": 844}
-    )
+def test_it_fits_a_phone(visit, address, name):
+    page, faults = visit(address + name, viewport={"width": 390, "height": 844})
     start(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert faults == []
     page.close()
 
 
-def test_without_the_runtime_the_still_picture_stays(browser, address):
-    page, faults = visit(browser, address + "plain.html")
+def test_without_the_runtime_the_still_picture_stays(visit, address):
+    page, faults = visit(address + "plain.html")
     assert "built without Node" in page.locator("mmdl-demo").inner_text()
     assert page.get_by_role("img").is_visible() and faults == []
     page.close()
 
 
-def test_opened_from_a_file_the_still_picture_stays(browser, site):
-    page, faults = visit(browser, (site / "index.html").as_uri())
+def test_opened_from_a_file_the_still_picture_stays(visit, site):
+    page, faults = visit((site / "index.html").as_uri())
     assert "serve the folder" in page.locator("mmdl-demo").inner_text()
     assert page.get_by_role("img").is_visible() and faults == []
     page.close()
@@ -347,28 +272,8 @@ def test_the_kernel_answers_the_same_numbers():
     assert "got 'x'" in widget.answer({"id": 9, "world": "x"})["error"]
 
 
-LIVE = """async (state) => {
-  const {default: demo} = await import(
-    new URL("_static/demos/clip.js", document.baseURI));
-  const heard = new Set();
-  const model = {
-    get: (key) => state[key], set() {}, save_changes() {},
-    on: (_, f) => heard.add(f), off: (_, f) => heard.delete(f),
-    send: async (message) => {
-      const answer = await window.kernel(message);
-      heard.forEach((f) => f(answer));
-    }};
-  document.body.replaceChildren();
-  demo.render({model, el: document.body});
-}"""
-
-
-def test_the_same_module_shows_what_the_kernel_answers(browser, address):
-    widget = demos.clip("shapes")
-    page, faults = visit(browser, address + "plain.html")
-    page.expose_function("kernel", widget.answer)
-    keys = ("worlds", "first", "galleries")
-    page.evaluate(LIVE, {key: getattr(widget, key) for key in keys})
+def test_the_same_module_shows_what_the_kernel_answers(live):
+    page, faults = live(demos.clip("shapes"), ("worlds", "first", "galleries"))
     page.get_by_text("Computed by the kernel (torch)").wait_for()
     page.get_by_label("Caption", exact=True).fill("a rod star")
     page.get_by_role("button", name="Compare").click()
@@ -392,8 +297,6 @@ def test_what_is_not_there_is_said(monkeypatch, tmp_path):
         demos.clip("shapes")
 
 
-def test_the_sizes_on_the_button_are_those_of_the_files():
-    if not RUNTIME.exists():
-        pytest.skip("onnxruntime-web is not there: run `npm install`.")
-    sizes = {name: (RUNTIME / name).stat().st_size for name in demos.RUNTIME}
+def test_the_sizes_on_the_button_are_those_of_the_files(runtime):
+    sizes = {name: (runtime / name).stat().st_size for name in demos.RUNTIME}
     assert sizes == demos.RUNTIME

@@ -1,0 +1,152 @@
+"""What the tests of all demos share: a small site, a browser, a visitor."""
+
+import functools
+import http.server
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from mmdl_lib import demos
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNTIME = ROOT / "node_modules/onnxruntime-web/dist"
+AXE = ROOT / "node_modules/axe-core/axe.min.js"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
+# a demo as a notebook shows it: the widget's one text, a model that asks `kernel`
+LIVE = """async ([text, state]) => {
+  const url = URL.createObjectURL(new Blob([text], {type: "text/javascript"}));
+  const {default: demo} = await import(url);
+  const heard = new Set();
+  const model = {
+    get: (key) => state[key], set() {}, save_changes() {},
+    on: (_, f) => heard.add(f), off: (_, f) => heard.delete(f),
+    send: async (message) => {
+      const answer = await window.kernel(message);
+      heard.forEach((f) => f(answer));
+    }};
+  document.body.replaceChildren();
+  await demo.render({model, el: document.body});
+}"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def page_html():
+    """A page around a demo, as bare as can be."""
+
+    def make(body, *, runtime="yes", theme="light"):
+        return (
+            f'<!doctype html><html lang="en" data-theme="{theme}"><head>'
+            '<meta charset="utf-8"><title>t</title>'
+            '<meta name="viewport" content="width=device-width"><link rel="icon" '
+            'href="data:,"><style>html[data-theme=dark] { background: #121212; '
+            "color: #ced6dd }</style>"
+            '<script defer src="_static/mmdl-host.js" '
+            f'data-runtime="{runtime}"></script></head><body>{body}</body></html>'
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def runtime():
+    """Folder of onnxruntime-web."""
+    if not RUNTIME.exists():
+        pytest.skip("onnxruntime-web is not there: run `npm install`.")
+    return RUNTIME
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, runtime, page_html, request):
+    """A folder laid out as the built site, with pages of the module's `DEMO`."""
+    folder = tmp_path_factory.mktemp("site")
+    static, vendor = folder / "_static", folder / "_static/vendor/onnxruntime"
+    vendor.mkdir(parents=True)
+    shutil.copy(ROOT / "book/_static/mmdl-host.js", static)
+    ignore = shutil.ignore_patterns("*.py", "__pycache__")
+    shutil.copytree(demos.HERE, static / "demos", ignore=ignore)
+    for name in demos.RUNTIME:
+        shutil.copy(runtime / name, vendor)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MMDL_BUILD", "1")
+        body = getattr(demos, request.module.DEMO)()._repr_html_()
+    (folder / "index.html").write_text(page_html(body), "utf-8")
+    (folder / "dark.html").write_text(page_html(body, theme="dark"), "utf-8")
+    (folder / "plain.html").write_text(page_html(body, runtime="no"), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    handler = functools.partial(Quiet, directory=str(site))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium")
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def visit(browser):
+    """Opens a page; gives it and all that it complained about or asked of others."""
+
+    def open_page(url, **options):
+        page, faults = browser.new_page(**options), []
+        page.on(
+            "console", lambda m: m.type in ("error", "warning") and faults.append(m)
+        )
+        page.on("pageerror", lambda e: faults.append(str(e)))
+        page.on("requestfailed", lambda r: faults.append(f"failed: {r.url}"))
+        local = (url.rsplit("/", 1)[0], "data:", "blob:")
+        page.on("request", lambda r: r.url.startswith(local) or faults.append(r.url))
+        page.goto(url, wait_until="networkidle")
+        return page, faults
+
+    return open_page
+
+
+@pytest.fixture(scope="module")
+def live(visit, address):
+    """Opens a widget as a notebook would; its own kernel answers."""
+
+    def open_widget(widget, keys):
+        page, faults = visit(address + "plain.html")
+        page.expose_function("kernel", widget.answer)
+        page.evaluate(LIVE, [widget._esm, {key: getattr(widget, key) for key in keys}])
+        return page, faults
+
+    return open_widget
+
+
+@pytest.fixture(scope="session")
+def serious():
+    """What axe finds in the demo of a page, of weight."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not there: run `npm install`.")
+
+    def find(page):
+        page.add_script_tag(path=AXE)
+        found = page.evaluate("axe.run('mmdl-demo').then((r) => r.violations)")
+        return [
+            (v["id"], v["nodes"][0]["html"])
+            for v in found
+            if v["impact"] in ("serious", "critical")
+        ]
+
+    return find
