@@ -7,26 +7,23 @@ after each training: `tests/demos/test_clip.py` compares the files with the weig
 """
 
 import base64
-import io
 import itertools
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import onnx
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import nn
 
 from mmdl_lib import pretrained
 from mmdl_lib.data import shapes
 from mmdl_lib.data.text import SPECIAL
+from mmdl_lib.demos._export import network, webp, write
 
 OUT = Path(__file__).resolve().parents[1] / "mmdl_lib/demos/clip"
 TILE, COLUMNS = 64, 8
@@ -163,23 +160,6 @@ def emoji_gallery(size, knows):
 GALLERIES = {"shapes": shapes_gallery, "emoji": emoji_gallery}
 
 
-def halve(graph):
-    """Store the large weights in half precision; a Cast brings them back."""
-    casts = []
-    for i, tensor in enumerate(graph.initializer):
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 256:
-            continue
-        half = numpy_helper.to_array(tensor).astype(np.float16)
-        stored = numpy_helper.from_array(half, tensor.name + "_half")
-        casts.append(
-            helper.make_node("Cast", [stored.name], [tensor.name], to=TensorProto.FLOAT)
-        )
-        graph.initializer[i].CopyFrom(stored)
-    nodes = casts + list(graph.node)
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
 def export(clip) -> bytes:
     """The text tower as ONNX: `tokens`, `mask` (1, t) to `text` (1, d).
 
@@ -188,30 +168,10 @@ def export(clip) -> bytes:
     """
     tokens = torch.ones(1, 5, dtype=torch.long)
     length = torch.export.Dim("t", min=2, max=clip.config.context)
-    program = torch.onnx.export(
-        TextFeatures(clip).eval(),
-        (tokens, tokens > 0),
-        input_names=["tokens", "mask"],
-        output_names=["text"],
-        dynamic_shapes=({1: length}, {1: length}),
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
-    model = program.model_proto
-    halve(model.graph)
-    for node in (*model.graph.node, *model.graph.input, *model.graph.output):
-        node.doc_string = ""
-        del node.metadata_props[:]
-    del model.graph.value_info[:]
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
-
-
-def webp(image: Image.Image, **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", method=6, **options)
-    return buffer.getvalue()
+    inputs, outputs = ["tokens", "mask"], ["text"]
+    shapes = ({1: length}, {1: length})
+    arguments = (tokens, tokens > 0)
+    return network(TextFeatures(clip), arguments, inputs, outputs, shapes)
 
 
 def sprite(shown) -> Image.Image:
@@ -261,16 +221,8 @@ def pack(world, gallery, image, tokenizer) -> str:
     return json.dumps(facts, ensure_ascii=False)
 
 
-def write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-    print(f"{path.name}: {len(content):,} bytes")
-
-
 @torch.no_grad()
 def main(out: Path = OUT) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     for world, build in GALLERIES.items():
         try:
             clip, tokenizer = pretrained.load("clip", world)
