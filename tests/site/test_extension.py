@@ -15,6 +15,7 @@ sys.path[:0] = [str(ROOT / "book/_ext"), str(ROOT / "tools")]
 
 import mmdl_access  # noqa: E402
 import mmdl_api  # noqa: E402
+import mmdl_fold  # noqa: E402
 import mmdl_icons  # noqa: E402
 import zip_site  # noqa: E402
 
@@ -195,3 +196,42 @@ def test_the_archive_holds_the_site_and_repeats_its_bytes(tmp_path):
 def test_an_archive_of_no_site_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="run `make book`"):
         zip_site.pack(tmp_path, tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize(
+    ("code", "folded"),
+    [
+        ("viz.source(f)", True),
+        ("a = 1\nviz.curve(\n    x,\n    y,\n)", True),
+        ("a = 1\nb = 2\nc = 3\nviz.curve(x, y)", False),
+        ("a = 1\nb = 2\nc = 3\nviz.diagram(x, y)", True),
+        ("viz.curve(x, y)\nassert gap < 1", False),
+        ("viz.look(x)", False),
+        ("explore(f, x=[1])", False),
+        ("%matplotlib inline\nviz.curve(x, y)", False),
+        ("", False),
+    ],
+)
+def test_only_code_that_draws_is_folded(code, folded):
+    assert mmdl_fold.draws(code) is folded
+
+
+def test_folding_adds_a_tag_to_cells_that_draw_or_prepare():
+    def cell(name, code, *tags):
+        metadata = {"tags": list(tags)} if tags else {}
+        code = {"cell_type": "code", "source": [code]}
+        return code | {"id": name, "metadata": metadata}
+
+    cells = [cell("x-install", "import a"), cell("x-plot", "viz.bars(x)", "own")]
+    cells += [cell("x-solution", "viz.bars(x)", "hide-cell"), cell("x-run", "f()")]
+    cells += [{"cell_type": "markdown", "id": "x", "metadata": {}, "source": "viz.a()"}]
+    source = [json.dumps({"cells": cells})]
+
+    class Env:
+        def doc2path(self, name):
+            return f"{name}.ipynb"
+
+    app = type("App", (), {"env": Env()})()
+    mmdl_fold.folded(app, "x", source)
+    found = [c["metadata"].get("tags") for c in json.loads(source[0])["cells"]]
+    assert found == [["hide-input"], ["own", "hide-input"], ["hide-cell"], None, None]
