@@ -484,7 +484,8 @@ def diagram(boxes: Mapping, arrows: Sequence, *, title: str, alt: str) -> Figure
     x, y = ([box[i] for box in boxes.values()] for i in (0, 1))
 
     def paint(canvas):
-        ax = canvas.add_subplot()
+        canvas.set_layout_engine("none")  # the boxes' places are final
+        ax = canvas.add_axes((0, 0, 1, 1))
         ax.set_axis_off()
         ax.set_xlim(min(x) - 0.6, max(x) + 0.6)
         ax.set_ylim(max(y) + 0.5, min(y) - 0.5)
