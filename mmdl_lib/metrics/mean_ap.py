@@ -126,7 +126,7 @@ def _pairs(found, truth):
 
 def _picture(number: int, found: Detections, truth: Truth) -> dict[int, tuple]:
     """Matches of one picture, by class."""
-    sizes, true_sizes = _check(number, found, truth)
+    sizes, true_sizes = check_picture(number, found, truth)
     crowd = np.zeros(len(truth.label), bool)
     overlap = np.zeros((len(found.label), len(truth.label)))
     if truth.crowd is not None:
@@ -148,8 +148,13 @@ def _picture(number: int, found: Detections, truth: Truth) -> dict[int, tuple]:
     return out
 
 
-def _check(number: int, found: Detections, truth: Truth):
-    """Areas of detections and objects, once both are known to be well formed."""
+def check_picture(number: int, found: Detections, truth: Truth):
+    """Areas of detections and of objects, once both are known to be well formed.
+
+    Raises:
+        ValueError: unequal lengths, scores or boxes that are not finite, a box whose
+            end is before its start, or boxes against masks.
+    """
     for part in (found, truth):
         lengths = {len(x) for x in part if x is not None}
         if len(lengths) > 1:
