@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mmdl_lib.core import generator
 from mmdl_lib.data import views
@@ -37,6 +38,15 @@ def test_a_crop_shows_what_its_box_holds(shape):
     assert (y[0, 1:] == -1).all()
     other = views.resized_crop(x, torch.tensor([[0.5, 0.5, 0.5, 0.5]]))
     assert (other[0, :, 1:] == -1).all()
+
+
+def test_a_crop_is_the_part_enlarged():
+    x = pictures(3)
+    box = torch.tensor([[0.25, 0.5, 0.5, 0.25]]).expand(3, 4)
+    want = F.interpolate(x[:, :, 4:12, 8:12], (16, 16), mode="bilinear")
+    # at its border ours still sees the pixels beyond the box
+    y = views.resized_crop(x, box)
+    assert torch.allclose(y[..., 1:-1, 2:-2], want[..., 1:-1, 2:-2], atol=1e-5)
 
 
 def test_quarter_turns_turn_each_picture_by_its_own_angle():
@@ -77,6 +87,16 @@ def test_each_picture_has_its_own_factor():
     y = views.brightness(x, torch.tensor([1.0, 0.0]))
     assert torch.allclose(y[0], x[0], atol=1e-6)
     assert (y[1] == -1).all()
+
+
+@pytest.mark.parametrize(
+    "step", [views.brightness, views.contrast, views.saturation, views.hue, views.blur]
+)
+def test_a_picture_is_changed_as_if_it_were_alone(step):
+    x, value = pictures(4), torch.tensor([0.3, 0.7, 1.1, 1.6])
+    whole = step(x, value)
+    for i in range(4):
+        assert torch.allclose(whole[i], step(x[i : i + 1], value[i : i + 1])[0])
 
 
 def test_a_third_of_the_wheel_makes_red_green_and_keeps_grey():
@@ -178,9 +198,12 @@ def test_every_step_at_once_stays_in_range_and_leaves_the_input_alone():
 
 def test_two_pictures_of_a_batch_are_changed_in_different_ways():
     x = pictures(1).expand(8, -1, -1, -1)
-    y = views.view(x, SIMCLR, generator=generator(0))
-    distance = (y[:, None] - y[None]).abs().amax((2, 3, 4))
-    assert (distance + torch.eye(8) > 0.05).all()
+    random = ("cutout", "jitter", "blur", "noise")
+    for settings in (SIMCLR, *(replace(NOTHING, **{name: 1.0}) for name in random)):
+        y = views.view(x, settings, generator=generator(3))
+        distance = (y[:, None] - y[None]).abs().amax((2, 3, 4))
+        # two may draw nearly the same value
+        assert (distance + torch.eye(8) > 1e-3).float().mean() > 0.9, settings
 
 
 def test_the_second_view_may_have_other_settings():
