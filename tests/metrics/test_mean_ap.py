@@ -61,6 +61,10 @@ def test_iou_of_point_six_passes_three_thresholds():
     found = Detections(torch.tensor([[0.0, 0.0, 6.0, 10.0]]), LABEL, torch.ones(1))
     out = mean_ap([found], [truth])
     assert (out["AP"], out["AP50"], out["AP75"]) == pytest.approx((0.3, 1, 0))
+    for width, ap75 in ((7.2, 0), (7.6, 1)):
+        box = torch.tensor([[0.0, 0.0, width, 10.0]])
+        out = mean_ap([Detections(box, LABEL, torch.ones(1))], [truth])
+        assert out["AP75"] == pytest.approx(ap75)
 
 
 def test_a_detection_gives_no_object_that_counts_up_for_a_crowd():
