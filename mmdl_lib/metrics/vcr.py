@@ -51,6 +51,7 @@ def vcr(
     Example:
         Two right answers and two right reasons of three, once together:
 
+        >>> import torch
         >>> answers, reasons = torch.eye(4)[[0, 1, 3]], torch.eye(4)[[2, 0, 1]]
         >>> out = vcr(answers, reasons, answer=torch.tensor([0, 1, 2]),
         ...           reason=torch.tensor([2, 3, 1]))
