@@ -9,6 +9,7 @@ world; the rooms are
 * `shapes_drawing`: the pixels;
 * `shapes_language`: captions, foils, narratives with traces, noisy alt-text;
 * `shapes_questions`: questions, programs, answers;
+* `shapes_reading`: what a picture shows, generated ones too, without a network;
 * `shapes_coco`: export in the format of COCO.
 """
 
@@ -43,6 +44,7 @@ from mmdl_lib.data.shapes_questions import (
     questions,
     run_program,
 )
+from mmdl_lib.data.shapes_reading import STYLES_READ, Seen, read
 from mmdl_lib.data.shapes_scenes import (
     HELD_OUT,
     LABELS,
@@ -67,11 +69,13 @@ __all__ = [
     "SHAPES",
     "SIZES",
     "STYLES",
+    "STYLES_READ",
     "TEXTURES",
     "AltText",
     "Narrative",
     "Question",
     "Scenes",
+    "Seen",
     "Thing",
     "alt_texts",
     "alt_words",
@@ -83,6 +87,7 @@ __all__ = [
     "narratives",
     "question_words",
     "questions",
+    "read",
     "relation",
     "run_program",
     "sample",

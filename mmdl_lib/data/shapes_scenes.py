@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmdl_lib.data import shapes_drawing as drawing
 from mmdl_lib.data.shapes_drawing import COLORS, RADIUS, SHAPES, SIZES, STYLES, TEXTURES
+from mmdl_lib.data.shapes_reading import Seen, read
 
 RELATIONS = ("left of", "right of", "above", "below")
 HELD_OUT = tuple((COLORS[i], SHAPES[(3 * i + 1) % 8]) for i in range(8))
@@ -118,6 +119,10 @@ class Scenes:
         """Each pixel's class: 0 for the ground, i + 1 for the shape `SHAPES[i]`."""
         masks = self.instance_masks(resolution)
         return (masks * (self.shape + 1)[..., None, None]).sum(1)
+
+    def seen_in(self, image: Tensor) -> list[list[Seen]]:
+        """What pictures of such scenes really show; see `shapes_reading.read`."""
+        return read(image)
 
     def multi_labels(self, of: str = "shape") -> Bool[Tensor, "b k"]:
         """Which classes of `LABELS[of]` the scene holds; of: shape, color or pair.
