@@ -11,7 +11,7 @@ kind can have at all (a color for a color), plausibility that of answers that oc
 this object somewhere in the data. Distribution compares, within each group $g$ of
 questions, how often each true answer $a$ occurs ($e$) and how often it was given ($o$).
 
-**Source** Hudson and Manning, CVPR 2019, arXiv 1902.09506, section 4.4.
+**Source** Hudson and Manning, CVPR 2019, arXiv 1902.09506.
 **Range** 0 to 1, higher is better; distribution from 0, lower is better, no upper end.
 **Official implementation** `eval.py`, which comes with the data; it prints percent.
 **Quirks** Accuracy, validity and plausibility are over the balanced questions,

@@ -7,7 +7,7 @@ Pixels of the whole data set are counted, in one confusion matrix, before anythi
 divided; $C$ holds the classes that occur in it, as truth or as guess.
 
 **Source** Everingham et al., IJCV 2010 (PASCAL VOC); Long et al., CVPR 2015, arXiv
-1411.4038, section 5, for the names.
+1411.4038, for the names.
 **Range** 0 to 1, higher is better.
 **Official implementation** None; `torchmetrics.JaccardIndex` gives the same numbers.
 **Quirks** Many codes average over pictures first (`torchmetrics.segmentation.MeanIoU`),

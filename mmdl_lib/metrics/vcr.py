@@ -5,7 +5,7 @@ $$Q \to AR = \frac{1}{n} \sum_{i=1}^{n} [\hat a_i = a_i] \, [\hat r_i = r_i]$$
 Each question has four answers, and each right answer four reasons. $Q \to A$ is the
 share of right answers, $QA \to R$ that of right reasons when the right answer is given.
 
-**Source** Zellers et al., CVPR 2019, arXiv 1811.10830, section 2.
+**Source** Zellers et al., CVPR 2019, arXiv 1811.10830.
 **Range** 0 to 1, higher is better; chance is 1/4, 1/4 and 1/16.
 **Official implementation** `eval_q2ar.py` of rowanz/r2c.
 **Quirks** Q -> AR is put together from the two: the reasons are always scored with the

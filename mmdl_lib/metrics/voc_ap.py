@@ -6,7 +6,7 @@ AP = \sum_j (r_j - r_{j-1}) \max_{r \ge r_j} p(r)$$
 All detections of a class are sorted by score. One is right if the object of its picture
 and class that it overlaps most has IoU of at least 1/2 and was not found before.
 
-**Source** Everingham et al., IJCV 2010, section 4.2; the challenge used 11 points up to
+**Source** Everingham et al., IJCV 2010; the challenge used 11 points up to
 2009 and all points of the curve from 2010 on.
 **Range** 0 to 1, higher is better; NaN for a class without objects.
 **Official implementation** `VOCevaldet.m` of the development kit, in MATLAB.

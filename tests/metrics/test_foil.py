@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdl_lib.core import generator
@@ -18,7 +18,9 @@ def test_classification_by_hand():
     assert classification(said, true) == pytest.approx((0.6, 2 / 3, 0.5))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 30), st.integers(0, 10_000), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_laws_of_classification(n, seed, random):
     g = generator(seed)
     said, true = (torch.rand(n, generator=g) < 0.5 for _ in range(2))

@@ -1,7 +1,7 @@
 """GQA's metrics: by hand, on questions about shapes, their laws, and refusals."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdl_lib.data import shapes
@@ -55,6 +55,7 @@ def test_the_right_answers_in_another_order_are_well_spread_and_wrong():
 
 
 @given(cases())
+@settings(deadline=None)
 def test_the_truth_is_perfect_and_all_is_in_range(case):
     said, true, entailed, group = case
     sets = {q: {a} for q, a in true.items()}
@@ -69,6 +70,7 @@ def test_the_truth_is_perfect_and_all_is_in_range(case):
 
 
 @given(cases(), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_names_and_order_of_questions_do_not_matter(case, random):
     said, true, entailed, group = case
     order = list(true)
@@ -86,6 +88,7 @@ def test_names_and_order_of_questions_do_not_matter(case, random):
 
 
 @given(cases())
+@settings(deadline=None)
 def test_validity_grows_with_the_sets(case):
     said, true, _, _ = case
     small = {q: {a} for q, a in true.items()}

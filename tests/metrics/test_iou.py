@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdl_lib.core import generator
@@ -31,6 +31,7 @@ def test_an_example_by_hand():
 
 
 @given(boxes(), boxes())
+@settings(deadline=None)
 def test_boxes_and_their_masks_have_the_same_iou(one, two):
     assert torch.allclose(iou(one, two), mask_iou(drawn(one), drawn(two)))
     pixels = drawn(one).sum((1, 2))
@@ -38,6 +39,7 @@ def test_boxes_and_their_masks_have_the_same_iou(one, two):
 
 
 @given(boxes(), boxes())
+@settings(deadline=None)
 def test_range_symmetry_shift_and_scale(one, two):
     plain, general = iou(one, two), giou(one, two)
     assert plain.min() >= 0 and plain.max() <= 1
@@ -50,6 +52,7 @@ def test_range_symmetry_shift_and_scale(one, two):
 
 
 @given(boxes())
+@settings(deadline=None)
 def test_a_box_is_itself(one):
     assert torch.equal(iou(one, one).diagonal(), torch.ones(len(one)).double())
     assert torch.equal(giou(one, one).diagonal(), torch.ones(len(one)).double())

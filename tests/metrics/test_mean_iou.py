@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdl_lib.core import generator
@@ -30,6 +30,7 @@ def test_an_example_by_hand():
 
 
 @given(maps())
+@settings(deadline=None)
 def test_each_class_has_the_iou_of_its_masks(drawn):
     classes, found, truth = drawn
     values = class_iou(confusion(found, truth, classes=classes))
@@ -41,6 +42,7 @@ def test_each_class_has_the_iou_of_its_masks(drawn):
 
 
 @given(maps(), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_range_order_copies_and_perfection(drawn, random):
     classes, found, truth = drawn
     counts = confusion(found, truth, classes=classes)
@@ -56,6 +58,7 @@ def test_range_order_copies_and_perfection(drawn, random):
 
 
 @given(maps())
+@settings(deadline=None)
 def test_parts_add_up(drawn):
     classes, found, truth = drawn
     whole = confusion(found, truth, classes=classes)

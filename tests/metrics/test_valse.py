@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdl_lib.core import generator
@@ -24,6 +24,7 @@ def test_an_example_by_hand():
 
 
 @given(scores())
+@settings(deadline=None)
 def test_one_pair_after_the_other_gives_the_same(pair):
     caption, foil = (x.tolist() for x in pair)
     n, out = len(caption), valse(*pair)
@@ -37,6 +38,7 @@ def test_one_pair_after_the_other_gives_the_same(pair):
 
 
 @given(scores(), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_range_order_copies_and_scale(pair, random):
     before = valse(*pair)
     assert all(0 <= x <= 1 for x in before)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdl_lib.core import generator
@@ -27,12 +27,14 @@ def test_an_example_by_hand():
 
 
 @given(cases())
+@settings(deadline=None)
 def test_both_is_within_its_bounds(case):
     a, r, both = of(*case)
     assert max(0, a + r - 1) - 1e-9 <= both <= min(a, r) + 1e-9 <= 1 + 1e-9
 
 
 @given(cases(), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_order_copies_and_scale_do_not_matter(case, random):
     before = of(*case)
     order = list(range(len(case[0])))
@@ -43,6 +45,7 @@ def test_order_copies_and_scale_do_not_matter(case, random):
 
 
 @given(cases())
+@settings(deadline=None)
 def test_the_truth_is_perfect(case):
     scores = (torch.eye(4)[label] for label in case[2:])
     assert of(*scores, *case[2:]) == (1, 1, 1)

@@ -3,7 +3,7 @@
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdl_lib.metrics.vqa_accuracy import answer_scores, normalize, vqa_accuracy
@@ -37,6 +37,7 @@ def test_what_equal_answers_of_ten_are_worth(equal, score):
 
 
 @given(CASES)
+@settings(deadline=None)
 def test_all_subsets_give_the_same(cases):
     found = answer_scores(*split(cases))
     assert found == pytest.approx([by_subsets(*case) for case in cases])
@@ -44,6 +45,7 @@ def test_all_subsets_give_the_same(cases):
 
 
 @given(CASES, st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_range_order_and_copies(cases, random):
     before = vqa_accuracy(*split(cases))
     assert 0 <= before <= 1
@@ -54,6 +56,7 @@ def test_range_order_and_copies(cases, random):
 
 
 @given(PEOPLE)
+@settings(deadline=None)
 def test_one_more_person_who_agrees_never_hurts(people):
     people = [*people, "no"]
     less = answer_scores(["yes"], [people + ["yes"] * 2])[0]
@@ -101,6 +104,7 @@ def test_spelling_by_hand(text, uniform):
 
 
 @given(st.text(max_size=30))
+@settings(deadline=None)
 def test_any_text_has_a_uniform_spelling_without_case_and_marks(text):
     out = normalize(text)
     assert out == " ".join(out.split()) == out.lower()
