@@ -14,7 +14,11 @@ from torch import Tensor, nn
 
 
 def network(
-    module: nn.Module, arguments: tuple, inputs: list, outputs: list, shapes: tuple
+    module: nn.Module,
+    arguments: tuple,
+    inputs: list,
+    outputs: list,
+    shapes: tuple | None = None,
 ) -> bytes:
     """A module as ONNX, its large weights in half precision.
 
@@ -23,7 +27,8 @@ def network(
         arguments: an example of its arguments.
         inputs: their names.
         outputs: the names of what it returns.
-        shapes: which axes of the arguments have no fixed length, as in `torch.export`.
+        shapes: which axes of the arguments have no fixed length, as in `torch.export`;
+            none by default.
     """
     import onnx
 

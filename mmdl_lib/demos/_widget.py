@@ -10,6 +10,8 @@ import torch
 import traitlets
 
 from mmdl_lib import demos, pretrained
+from mmdl_lib.data.shapes import to_float
+from mmdl_lib.demos._networks import Look, Project
 
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./common\.js";$', re.M)
 
@@ -77,6 +79,53 @@ class ClipWidget(DemoWidget):
         model, tokenizer = self._models[world]
         text = model.encode_text(*tokenizer([str(message.get("caption", ""))]))
         return {"cosines": (self._features[world] @ text[0]).tolist()}
+
+
+class PictureWidget(DemoWidget):
+    """`{pixels}`, pictures of bytes as base64, is answered by `{outputs}`."""
+
+    demo = slug = ""
+    network: type[torch.nn.Module]
+    facts = traitlets.Dict().tag(sync=True)
+
+    def __init__(self):
+        file = demos.HERE / self.demo / "facts.json"
+        self._network = None
+        super().__init__(facts=json.loads(file.read_text("utf-8")))
+
+    def reply(self, message: dict) -> dict:
+        """Each output of the network as base64 of float32."""
+        side = self.facts["size"]
+        try:
+            raw = base64.b64decode(message.get("pixels", ""), validate=True)
+            image = torch.tensor(np.frombuffer(raw, np.uint8)).reshape(
+                -1, 3, side, side
+            )
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"expected 3 x {side} x {side} bytes a picture in base64, got {error}."
+            ) from error
+        if self._network is None:
+            self._network = self.network(pretrained.load(self.slug))
+        found = self._network(to_float(image))
+        packed = (base64.b64encode(x.numpy().tobytes()).decode() for x in found)
+        return {"outputs": dict(zip(self.network.NAMES, packed, strict=True))}
+
+
+class AugmentWidget(PictureWidget):
+    """Answered by the projections of SimCLR."""
+
+    _esm = module("augment")
+    demo, slug = "augment", "simclr"
+    network = Project
+
+
+class ViTWidget(PictureWidget):
+    """Answered by logits, attention and rollout."""
+
+    _esm = module("vit")
+    demo = slug = "vit"
+    network = Look
 
 
 def _features(facts: dict) -> torch.Tensor:
