@@ -93,6 +93,16 @@ class AlexNet(Model):
         "tiny-printed-alpha": replace(TINY, alpha=1e-4),
         "tiny-no-norm": replace(TINY, neighbors=0),
         "tiny-tanh": replace(TINY, neighbors=0, activation="tanh"),
+        "tiny-digits": replace(
+            TINY,
+            size=16,
+            kernel=3,
+            stride=1,
+            widths=(16, 32, 48, 48, 32),
+            hidden=64,
+            classes=10,
+            neighbors=0,
+        ),
         "AlexNet": AlexNetConfig(),
         "AlexNet-one-GPU": AlexNetConfig(groups=1),
     }
