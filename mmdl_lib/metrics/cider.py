@@ -1,0 +1,170 @@
+r"""CIDEr and CIDEr-D: does a caption say what the references agree on?
+
+Each n-gram $g$ of a text is weighted by how rare it is among the pictures,
+
+$$w_g(s) = \text{count}_s(g) \cdot \log \frac{|I|}{\max(1, \text{df}(g))}$$
+
+with $|I|$ the number of pictures and $\text{df}(g)$ of those with $g$ in a reference.
+**CIDEr** is the mean cosine between the caption $c$ and its references $S$, averaged
+over n-grams of one to four words:
+
+$$\text{CIDEr}_n = \frac{1}{|S|} \sum_{s \in S}
+\frac{w(c) \cdot w(s)}{\lVert w(c) \rVert \lVert w(s) \rVert}$$
+
+**CIDEr-D** hinders captions that repeat what scores well. It clips each weight of the
+caption to that of the reference, punishes a difference $\delta$ in length, and
+multiplies by 10:
+
+$$\text{CIDEr-D}_n = \frac{10}{|S|} \sum_{s \in S} e^{-\delta^2 / 2\sigma^2}
+\frac{\min(w(c), w(s)) \cdot w(s)}{\lVert w(c) \rVert \lVert w(s) \rVert},
+\qquad \sigma = 6$$
+
+**Source** Vedantam et al., CIDEr, CVPR 2015, arXiv 1411.5726, equations (1) to (4) and
+(7).
+**Range** CIDEr 0 to 1, CIDEr-D 0 to 10; higher is better, and tables print 100 times
+the mean of CIDEr-D and call it CIDEr.
+**Official implementation** coco-caption's `Cider` class, which computes CIDEr-D; its
+words are those of `caption_words` in `ptb.py`.
+**Quirks** Rarity is counted on the references of the captions under test, so a score
+depends on which other captions are scored with it: never compare numbers over different
+sets, and with a single picture every weight, and with it every score, is 0.
+An n-gram that no reference holds counts as one that a single picture has. The official
+difference in length is one of pairs of words, not of words: equal but for texts of no
+word. coco-caption has no CIDEr without "-D"; ours has no factor of 10 and follows the
+paper. The paper reduces words to their stems first, the official code does not, nor
+do we.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from mmdl_lib.metrics._check import check_references
+from mmdl_lib.metrics._ngrams import ngrams
+from mmdl_lib.metrics.ptb import caption_words
+
+ORDER = 4
+
+
+class _Texts:
+    """N-gram counts of all texts, and the logarithm of how many pictures hold each."""
+
+    def __init__(self, candidates, references, tokenize):
+        check_references(candidates, references)
+        self.candidates = [self._count(tokenize(text)) for text in candidates]
+        self.references = [
+            [self._count(tokenize(text)) for text in texts] for texts in references
+        ]
+        held = Counter()
+        for texts in self.references:
+            held.update({gram for text in texts for grams in text for gram in grams})
+        log_n = math.log(len(references))
+        self.rarity = {gram: log_n - math.log(count) for gram, count in held.items()}
+        self.rarest = log_n
+
+    @staticmethod
+    def _count(words: list[str]) -> list[Counter]:
+        return [ngrams(words, n) for n in range(1, ORDER + 1)]
+
+    def weigh(self, text: list[Counter]) -> list[tuple[dict, float]]:
+        """Weights of the n-grams of each order, and their Euclidean norm."""
+        out = []
+        for grams in text:
+            weights = {
+                gram: count * self.rarity.get(gram, self.rarest)
+                for gram, count in grams.items()
+            }
+            out.append((weights, math.sqrt(sum(w * w for w in weights.values()))))
+        return out
+
+
+def _score(texts: _Texts, similarity: Callable) -> list[float]:
+    out = []
+    for candidate, references in zip(texts.candidates, texts.references, strict=True):
+        said = texts.weigh(candidate)
+        total = 0.0
+        for reference in references:
+            true = texts.weigh(reference)
+            total += similarity(said, true, _pairs(candidate) - _pairs(reference))
+        out.append(total / ORDER / len(references))
+    return out
+
+
+def _pairs(text: list[Counter]) -> int:
+    return text[1].total()
+
+
+def cider(
+    candidates: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    tokenize: Callable[[str], list[str]] = caption_words,
+) -> list[float]:
+    """CIDEr of each caption, as in the paper.
+
+    Args:
+        candidates: one caption for each picture.
+        references: for each picture at least one caption to compare with.
+        tokenize: cuts a text into words; `str.split` for texts that are cut already.
+
+    Returns:
+        A number from 0 to 1 for each caption.
+
+    Raises:
+        ValueError: no caption, unequal lengths, or no reference.
+
+    Example:
+        "cat" and "dog" are in one picture each, "a" is in both and weighs nothing. The
+        second caption says "a" and "cat", of which no reference of its own knows "cat";
+        texts of two words have no triples, so at most two of four orders count.
+
+        >>> cider(["a cat", "a cat"], [["a cat"], ["a dog"]])
+        [0.5, 0.0]
+    """
+
+    def cosine(said, true, _):
+        total = 0.0
+        for (a, norm_a), (b, norm_b) in zip(said, true, strict=True):
+            dot = sum(w * b[gram] for gram, w in a.items() if gram in b)
+            total += dot / (norm_a * norm_b) if dot else 0.0
+        return total
+
+    return _score(_Texts(candidates, references, tokenize), cosine)
+
+
+def cider_d(
+    candidates: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    sigma: float = 6.0,
+    tokenize: Callable[[str], list[str]] = caption_words,
+) -> list[float]:
+    """CIDEr-D of each caption, as coco-caption computes it; tables print the mean.
+
+    Args:
+        candidates: one caption for each picture.
+        references: for each picture at least one caption to compare with.
+        sigma: how many words of difference in length are tolerated.
+        tokenize: cuts a text into words; `str.split` for texts that are cut already.
+
+    Returns:
+        A number from 0 to 10 for each caption.
+
+    Raises:
+        ValueError: no caption, unequal lengths, or no reference.
+
+    Example:
+        As above, times ten.
+
+        >>> cider_d(["a cat", "a cat"], [["a cat"], ["a dog"]])
+        [5.0, 0.0]
+    """
+
+    def clipped(said, true, delta):
+        total = 0.0
+        for (a, norm_a), (b, norm_b) in zip(said, true, strict=True):
+            dot = sum(min(w, b[gram]) * b[gram] for gram, w in a.items() if gram in b)
+            total += dot / (norm_a * norm_b) if dot else 0.0
+        return 10 * total * math.exp(-(delta**2) / (2 * sigma**2))
+
+    return _score(_Texts(candidates, references, tokenize), clipped)
