@@ -18,7 +18,6 @@ def test_classification_by_hand():
     assert classification(said, true) == pytest.approx((0.6, 2 / 3, 0.5))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 30), st.integers(0, 10_000), st.randoms(use_true_random=False))
 @settings(deadline=None)
 def test_laws_of_classification(n, seed, random):
