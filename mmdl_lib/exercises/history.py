@@ -83,7 +83,7 @@ def exercise_3(answer) -> None:
         Hint: the accuracy, another k, the lowest scores, a count, percent, or a share
             of all guesses.
     """
-    for seed, (b, classes, k) in enumerate(((47, 10, 3), (61, 20, 5))):
+    for seed, (b, classes, k) in enumerate(((49, 10, 3), (61, 20, 5))):
         logits = torch.randn(b, classes, generator=generator(seed))
         label = torch.randint(classes, (b,), generator=generator(seed + 9))
         # half of the rows know a little
