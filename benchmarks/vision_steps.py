@@ -97,14 +97,14 @@ def step(model, loss):
 
 
 def ntxent():
-    from mmdl_lib.models.simclr import nt_xent
+    from mmdl_lib.models.simclr import nt_xent, pairs
     from pytorch_metric_learning.losses import NTXentLoss
 
     z = torch.randn(512, 128, requires_grad=True)
     label, peer = torch.arange(256).repeat(2), NTXentLoss(temperature=0.1)
 
     def ours():
-        nt_xent(*z.chunk(2), tau=0.1).backward()
+        nt_xent(*pairs(*z.chunk(2)), temperature=0.1).backward()
 
     return ours, lambda: peer(z, label).backward()
 
