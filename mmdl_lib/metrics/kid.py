@@ -10,9 +10,9 @@ Gretton et al., JMLR 2012.
 **Range** Lower is better; 0 on average for equal distributions. It has no bias, so a
 single value may lie below 0.
 **Official implementation** `compute_scores.py` of mbinkowski/MMD-GAN; torchmetrics.
-**Quirks** KID is $MMD^2$. It is the mean over random subsets, by habit 100 of 1,000;
-the standard deviation is that between subsets, which share samples: it is not the error
-of the mean. Values are often printed times 1,000.
+**Quirks** KID is $MMD^2$. It is the mean over random subsets, in torchmetrics 100 of
+1,000; the standard deviation is that between subsets, which share samples: it is not
+the error of the mean. Values are often printed times 1,000.
 """
 
 from typing import NamedTuple

@@ -169,8 +169,11 @@ def check_picture(number: int, found: Detections, truth: Truth):
             "expected boxes (n, 4) or masks (n, h, w), the same for detections and "
             f"objects, got {tuple(found.region.shape)} and {tuple(truth.region.shape)}."
         )
-    own, size = _size(found.region), truth.area
-    return own, _size(truth.region) if size is None else size.double().cpu().numpy()
+    sizes, true_sizes = _size(found.region), _size(truth.region)
+    if truth.area is not None:
+        check_finite(f"areas of picture {number}", truth.area)
+        true_sizes = truth.area.double().cpu().numpy()
+    return sizes, true_sizes
 
 
 def _size(region: Tensor):

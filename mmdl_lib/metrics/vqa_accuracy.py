@@ -16,6 +16,8 @@ two digits.
 
 - If all people gave one answer, nothing is made uniform: "Yes." then misses "yes". The
   authors say that this is meant, for texts read from a picture (issue 14 there).
+- Older versions, which some libraries still carry, touch only the punctuation of
+  people's answers, so that "a dog" or "two" can never be met; they give lower numbers.
 - A mark of punctuation is deleted from the whole answer if it stands beside a space
   anywhere in it, or if the answer has a comma between digits; else it becomes a space.
   Apostrophes and colons stay.

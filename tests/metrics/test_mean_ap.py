@@ -228,6 +228,7 @@ GOOD = Detections(BOX, LABEL, torch.ones(1)), Truth(BOX, LABEL)
             "masks of one size",
         ),
         ([GOOD[0]], [GOOD[1]._replace(crowd=torch.tensor([True] * 2))], "got lengths"),
+        ([GOOD[0]], [GOOD[1]._replace(area=torch.tensor([torch.nan]))], "areas of pic"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(found, truth, sentence):
