@@ -19,6 +19,7 @@ from mmdl_lib.metrics.iou import giou, iou, mask_iou
 from mmdl_lib.metrics.mean_ap import Detections, Truth, mean_ap
 from mmdl_lib.metrics.mean_iou import class_iou, confusion, mean_iou
 from mmdl_lib.metrics.panoptic_quality import Segments, panoptic_quality
+from mmdl_lib.metrics.voc_ap import voc_ap
 
 COCO_PEER = {"package": "pycocotools", "reference": "pycocotools"}
 
@@ -50,6 +51,13 @@ def region_of(region):
 
 def judged(found, truth, kind):
     """The twelve numbers of COCOeval for the same detections and objects."""
+    judge = judge_of(found, truth, kind)
+    for step in (judge.evaluate, judge.accumulate, judge.summarize):
+        quiet(step)
+    return torch.from_numpy(judge.stats)
+
+
+def judge_of(found, truth, kind):
     rows, guesses = [], []
     for i, (f, t) in enumerate(zip(found, truth, strict=True), 1):
         for j in range(len(t.label)):
@@ -67,10 +75,7 @@ def judged(found, truth, kind):
     labels = sorted({row["category_id"] for row in rows + guesses})
     images = [(i, 120, 120) for i in range(1, len(truth) + 1)]
     gold, guess = to_coco(rows, images, labels), to_coco(guesses, images, labels)
-    judge = COCOeval(gold, guess, kind)
-    for step in (judge.evaluate, judge.accumulate, judge.summarize):
-        quiet(step)
-    return torch.from_numpy(judge.stats)
+    return COCOeval(gold, guess, kind)
 
 
 def ours(found, truth):
@@ -273,6 +278,40 @@ def test_our_export_of_shapes_gives_the_same_numbers(kind, agree, tmp_path):
         torch.from_numpy(judge.stats),
         ours="mmdl_lib.metrics.mean_ap",
         tolerance=1e-9,
+        **COCO_PEER,
+    )
+
+
+@pytest.mark.parametrize("points", ["eleven points", "all points"])
+def test_voc_ap_is_that_of_pycocotools_at_the_levels_of_voc(points, agree):
+    """Where objects lie apart matching is the same, and COCO's levels can be set."""
+    g, found, truth = generator(11), [], []
+    cells = torch.cartesian_prod(torch.arange(3), torch.arange(3)).double() * 40
+    for _ in range(15):
+        start = cells[torch.randperm(9, generator=g)[:5]] + 5
+        box = torch.cat([start, start + 25], 1)
+        shift = torch.randn(10, 4, generator=g) * torch.rand(10, 1, generator=g) * 9
+        score = (torch.rand(10, generator=g) * 30).round() / 30
+        truth.append(Truth(box, torch.ones(5).long()))
+        guess = box.repeat(2, 1) + shift.clamp(-10, 10)
+        found.append(Detections(guess, torch.ones(10).long(), score))
+    judge = judge_of(found, truth, "bbox")
+    judge.params.iouThrs = np.array([0.5])
+    # in the middle of each step of the recall, so that the mean is the area
+    middles = (np.arange(75) + 0.5) / 75
+    eleven = points == "eleven points"
+    judge.params.recThrs = np.arange(0, 1.1, 0.1) if eleven else middles
+    for step in (judge.evaluate, judge.accumulate):
+        quiet(step)
+    theirs = judge.eval["precision"][0, :, 0, 0, -1].mean()
+    assert 0.3 < theirs < 0.9
+    value = voc_ap(found, truth, eleven_points=eleven)
+    agree(
+        f"VOC's average precision, {points}",
+        torch.tensor([value.mean], dtype=torch.float64),
+        torch.tensor([theirs]),
+        ours="mmdl_lib.metrics.voc_ap",
+        tolerance=1e-12,
         **COCO_PEER,
     )
 

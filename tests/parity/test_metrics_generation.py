@@ -20,7 +20,7 @@ from mmdl_lib.metrics.fid import fid, frechet_distance
 from mmdl_lib.metrics.inception_score import inception_score
 from mmdl_lib.metrics.kid import kid
 from mmdl_lib.metrics.precision_recall import precision_recall
-from mmdl_lib.metrics.retrieval import ranks, recall_at
+from mmdl_lib.metrics.retrieval import median_rank, ranks, recall_at
 from mmdl_lib.metrics.win_rate import win_rate
 
 TORCHMETRICS = {"package": "torchmetrics", "reference": "torchmetrics, same features"}
@@ -211,6 +211,24 @@ def test_recall_at_k_is_the_hit_rate_of_torchmetrics(k, agree):
         package="torchmetrics",
         reference="torchmetrics retrieval_hit_rate",
         tolerance=1e-12,
+    )
+
+
+@pytest.mark.parametrize("n", [49, 50])
+def test_median_rank_is_that_of_sorted_places_in_numpy(n, agree):
+    scores = torch.rand(n, 80, generator=generator(8))
+    right = torch.eye(n, 80).bool()
+    order = np.argsort(-scores.numpy(), axis=1)
+    places = [np.where(row == i)[0][0] for i, row in enumerate(order)]
+    agree(
+        "Retrieval: median rank",
+        number(median_rank(ranks(scores, right))),
+        # places count from 0
+        number(np.floor(np.median(places)) + 1),
+        ours="mmdl_lib.metrics.retrieval",
+        package="numpy",
+        reference="sorted by NumPy, as in vsepp",
+        tolerance=0,
     )
 
 

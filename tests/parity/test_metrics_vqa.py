@@ -15,8 +15,14 @@ import torch
 from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
 
 from mmdl_lib.core import generator
-from mmdl_lib.metrics.foil import classification
-from mmdl_lib.metrics.gqa import accuracy, consistency, distribution
+from mmdl_lib.metrics.foil import classification, correction, detection
+from mmdl_lib.metrics.gqa import (
+    accuracy,
+    consistency,
+    distribution,
+    plausibility,
+    validity,
+)
 from mmdl_lib.metrics.valse import valse
 from mmdl_lib.metrics.vcr import vcr
 from mmdl_lib.metrics.vqa_accuracy import answer_scores, normalize
@@ -91,14 +97,24 @@ def test_vcr_is_three_accuracies_of_scikit_learn(agree):
 def test_foil_classification_is_accuracy_and_two_recalls(agree):
     g = generator(1)
     said, true = (torch.rand(200, generator=g) < p for p in (0.4, 0.6))
+    places = torch.randint(0, 3, (2, 150), generator=g)
+    words = [[f"word {i}" for i in row] for row in places.flip(1)[:, :99].tolist()]
     agree(
-        "FOIL: classification of captions and foils",
-        tensor(classification(said, true)),
+        "FOIL: classification, detection, correction",
+        tensor(
+            [
+                *classification(said, true),
+                detection(places[0].tolist(), places[1].tolist()),
+                correction(*words),
+            ]
+        ),
         tensor(
             [
                 accuracy_score(true, said),
                 recall_score(true, said, pos_label=False),
                 recall_score(true, said, pos_label=True),
+                accuracy_score(*places),
+                accuracy_score(*words),
             ]
         ),
         ours="mmdl_lib.metrics.foil",
@@ -149,16 +165,29 @@ def test_gqa_is_its_definition_written_with_tables(agree):
     answers = {i: str(a) for i, a in enumerate(true)}
     given = {i: str(a) for i, a in enumerate(said)}
     entailed = {i: np.flatnonzero(row).tolist() for i, row in enumerate(follows)}
+    fits = random.random((2, n, kinds)) < 0.7
+    sets = [
+        {i: {*map(str, np.flatnonzero(row))} for i, row in enumerate(x)} for x in fits
+    ]
     agree(
-        "GQA: accuracy, consistency, distribution",
+        "GQA: accuracy, consistency, distribution, validity, plausibility",
         tensor(
             [
                 accuracy(given, answers),
                 consistency(given, answers, entailed=entailed),
                 distribution(given, answers, group=dict(enumerate(group))),
+                validity(given, sets[0]),
+                plausibility(given, sets[1]),
             ]
         ),
-        tensor([right.mean(), per_question.mean(), (chi * e.sum(1)).sum() / n]),
+        tensor(
+            [
+                right.mean(),
+                per_question.mean(),
+                (chi * e.sum(1)).sum() / n,
+                *fits[:, np.arange(n), said].mean(1),
+            ]
+        ),
         ours="mmdl_lib.metrics.gqa",
         tolerance=1e-12,
         **BY_FORCE,
