@@ -242,23 +242,27 @@ def _accumulate(parts: list[tuple]):
         count = sum(part[3][a] for part in parts)
         if count == 0:
             continue
-        recalls = {}
-        for limit in LIMITS:
-            scores = np.concatenate([part[0][:limit] for part in parts])
-            order = np.argsort(-scores, kind="stable")
-            hit, ignored = (
-                np.concatenate([part[k][a, :, :limit] for part in parts], 1)[:, order]
-                for k in (1, 2)
-            )
-            right = hit.cumsum(1)
-            recalls[limit] = hit.sum(1) / count
-        wrong = (~hit & ~ignored).cumsum(1)
+        tables = {limit: _by_score(parts, a, limit) for limit in LIMITS}
+        recalls = {limit: hit.sum(1) / count for limit, (hit, _) in tables.items()}
+        hit, ignored = tables[LIMITS[-1]]
+        right, wrong = hit.cumsum(1), (~hit & ~ignored).cumsum(1)
         # the official code adds the smallest step to the denominator, so 0 / 0 is 0
         precision = right / (right + wrong + np.spacing(1))
         yield name, interpolate(right / count, precision), recalls
 
 
-def interpolate(recall, precision):
+def _by_score(parts: list[tuple], a: int, limit: int):
+    """Hit (t, n) and ignored (t, n) of all pictures' best detections, best first."""
+    order = np.argsort(-np.concatenate([p[0][:limit] for p in parts]), kind="stable")
+    return tuple(
+        np.concatenate([part[k][a, :, :limit] for part in parts], 1)[:, order]
+        for k in (1, 2)
+    )
+
+
+def interpolate(
+    recall: Shaped[np.ndarray, "t n"], precision: Shaped[np.ndarray, "t n"]
+) -> Shaped[np.ndarray, "t r"]:
     """The largest precision at each of 101 levels of recall or beyond, 0 if none is.
 
     Args:
