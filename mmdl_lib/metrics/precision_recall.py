@@ -20,7 +20,7 @@ k (3 by habit), so keep both fixed.
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mmdl_lib.metrics.features import Features, check_same_source
@@ -66,18 +66,21 @@ def precision_recall(real: Features, fake: Features, *, k: int = 3) -> Precision
     )
 
 
-def _distances(x: Float[Tensor, "m d"], y: Float[Tensor, "n d"]):
-    """Rows of the table of distances, some at a time, without loss of digits."""
+def _squared(x: Float[Tensor, "m d"], y: Float[Tensor, "n d"]):
+    """Squared distances, some rows of the table at a time."""
     for some in x.split(ROWS):
-        yield torch.cdist(some, y, compute_mode="donot_use_mm_for_euclid_dist")
+        size = some.square().sum(1, keepdim=True) + y.square().sum(1)
+        far = size - 2 * some @ y.T
+        # equal points are at distance 0, whatever rounding leaves
+        yield far.where(far > 1e-12 * size, 0)
 
 
 def _inside(points: Float[Tensor, "m d"], of: Float[Tensor, "n d"], k: int):
     """Which points lie in the region that a set covers."""
+    center = of.mean(0)
+    points, of = points - center, of - center
     # the nearest of all is the point itself
-    radius = [far.kthvalue(k + 1, 1).values for far in _distances(of, of)]
-    radius = torch.cat(radius)
-    parts: list[Bool[Tensor, " b"]] = [
-        (far <= radius).any(1) for far in _distances(points, of)
-    ]
-    return torch.cat(parts)
+    radius = torch.cat([far.kthvalue(k + 1, 1).values for far in _squared(of, of)])
+    # the border belongs to the ball, so rounding must not push it out
+    radius = radius * (1 + 1e-9)
+    return torch.cat([(far <= radius).any(1) for far in _squared(points, of)])

@@ -81,6 +81,12 @@ def test_equal_points_make_balls_of_radius_zero():
     assert shares(x, x) == (1, 1)
 
 
+def test_far_from_zero_nothing_changes():
+    g = generator(2)
+    x, y = torch.randn(2, 40, 3, generator=g, dtype=torch.float64)
+    assert shares(x + 1e6, y + 1e6) == shares(x, y)
+
+
 def test_bad_k_gets_one_clear_sentence():
     x = torch.zeros(4, 2)
     for k in (0, 4):
