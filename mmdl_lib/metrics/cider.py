@@ -136,7 +136,7 @@ def cider_d(
     candidates: Sequence[str],
     references: Sequence[Sequence[str]],
     *,
-    sigma: float = 6.0,
+    sigma: float | int = 6.0,
     tokenize: Callable[[str], list[str]] = caption_words,
 ) -> list[float]:
     """CIDEr-D of each caption, as coco-caption computes it; tables print the mean.

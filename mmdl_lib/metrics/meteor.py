@@ -15,8 +15,8 @@ F = \frac{P R}{\alpha P + (1 - \alpha) R}$$
 
 $$\text{METEOR} = F \cdot \Big(1 - \gamma \Big(\frac{\text{chunks}}{m}\Big)^\beta\Big)$$
 
-with $m$ the mean number of matched words; the penalty is 0 where all words of both
-texts match in one chunk. Of several references the best counts.
+with $m$ the mean number of matched words, and no chunk counted where all words of both
+texts match in one. Of several references the best counts.
 
 **Source** Banerjee and Lavie 2005, aclanthology W05-0909; Denkowski and Lavie, Meteor
 Universal, 2014, doi 10.3115/v1/W14-3348, whose parameters for English are the default.
@@ -239,11 +239,13 @@ def _advance(path: _Path, at: int, some: list[Match], fixed: dict) -> list[_Path
     return [*out, path._replace(chunks=skipped, end=-1, next=at + 1)]
 
 
-def _chunks(alignment: list[Match]) -> int:
+def _chunks(said, true, alignment: list[Match]) -> int:
+    """Number of chunks; 0 where both texts are one."""
     ends = [(m.at + m.length, m.of + m.width) for m in alignment]
     starts = [(m.at, m.of) for m in alignment]
-    follow = sum(a == b for a, b in zip(ends, starts[1:], strict=False))
-    return len(alignment) - follow
+    chunks = len(ends) - sum(map(tuple.__eq__, ends, starts[1:]))
+    whole = sum(m.length for m in alignment), sum(m.width for m in alignment)
+    return 0 if chunks == 1 and whole == (len(true), len(said)) else chunks
 
 
 def _counts(said, true, alignment) -> list[float]:
@@ -257,7 +259,7 @@ def _counts(said, true, alignment) -> list[float]:
         ):
             for word in words:
                 matched[2 * side + (word in FUNCTION_WORDS)][m.stage] += 1
-    return [*sizes, *common, *sum(matched, []), _chunks(alignment)]
+    return [*sizes, *common, *sum(matched, []), _chunks(said, true, alignment)]
 
 
 def _score(counts: Sequence[float], parameters: Parameters) -> float:
@@ -278,8 +280,7 @@ def _score(counts: Sequence[float], parameters: Parameters) -> float:
     p, r = shares
     if p == 0 or r == 0:
         return 0.0
-    whole = words == list(sizes) and chunks == 1
-    fragmented = 0.0 if whole else chunks / (sum(words) / 2)
+    fragmented = chunks / (sum(words) / 2)
     return p * r / (alpha * p + (1 - alpha) * r) * (1 - gamma * fragmented**beta)
 
 
@@ -313,7 +314,7 @@ def meteor(
         candidates: one text for each item.
         references: for each item at least one text to compare with.
         synonyms: names of the sets of synonyms that a word is in, such as
-            `mmdl_lib.metrics._wordnet.wordnet_synonyms()`; words match where sets meet.
+            `mmdl_lib.metrics.wordnet.wordnet_synonyms()`; words match where sets meet.
         paraphrases: other wordings of a phrase.
         parameters: `METEOR_1_5`, `METEOR_2005` or others.
         tokenize: cuts a text into words.
@@ -351,7 +352,7 @@ def corpus_meteor(
 
     Example:
         >>> round(corpus_meteor(["a cat", "red dogs"], [["a cat"], ["a dog"]]), 4)
-        0.3122
+        0.3622
     """
     rows = _best(candidates, references, synonyms, paraphrases, parameters, tokenize)
     return _score([sum(column) for column in zip(*rows, strict=True)], parameters)

@@ -20,7 +20,9 @@ from torch import Tensor
 from mmdl_lib.metrics._check import check_finite, check_same_length
 
 
-def pearson(x: Tensor | Sequence[float], y: Tensor | Sequence[float]) -> float:
+def pearson(
+    x: Tensor | Sequence[float | int], y: Tensor | Sequence[float | int]
+) -> float:
     """Pearson's correlation coefficient r.
 
     Args:

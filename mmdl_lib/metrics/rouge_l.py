@@ -108,7 +108,7 @@ def coco_rouge_l(
     candidates: Sequence[str],
     references: Sequence[Sequence[str]],
     *,
-    beta: float = 1.2,
+    beta: float | int = 1.2,
     tokenize: Callable[[str], list[str]] = caption_words,
 ) -> list[float]:
     """ROUGE-L of each caption, as coco-caption computes it; tables print the mean.

@@ -23,7 +23,7 @@ from mmdl_lib.metrics._check import check_finite, check_same_length
 from mmdl_lib.metrics.pearson import pearson
 
 
-def ranks(values: Tensor | Sequence[float]) -> Tensor:
+def ranks(values: Tensor | Sequence[float | int]) -> Tensor:
     """Ranks from 1; equal values share their mean rank.
 
     Example:
@@ -37,7 +37,9 @@ def ranks(values: Tensor | Sequence[float]) -> Tensor:
     return (last - (count - 1) / 2).double()[place]
 
 
-def spearman(x: Tensor | Sequence[float], y: Tensor | Sequence[float]) -> float:
+def spearman(
+    x: Tensor | Sequence[float | int], y: Tensor | Sequence[float | int]
+) -> float:
     """Spearman's rank correlation coefficient.
 
     Args:

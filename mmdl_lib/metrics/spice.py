@@ -13,22 +13,21 @@ $$P = \frac{|T(c) \otimes T(S)|}{|T(c)|},\quad R = \frac{|T(c) \otimes T(S)|}{|T
 models of Stanford CoreNLP, and cannot be compared with in our tests; they compare with
 graphs made by hand.
 
-**Where ours differs from the Java original.** The original parses English of any kind:
-a dependency parse by a trained model, then the rules of the Stanford Scene Graph Parser.
-Ours knows the grammar of the book's captions (`mmdl_lib.data.shapes_language`): noun
-phrases with their noun last, joined by "and" or by a relation; on other English it is a
-rough guess, and its scores must not be compared with published ones. We read "a photo
-of", "a picture with" and "there is" as talk about the picture, while a general parser
-sees an object "photo". What is denied ("there is no red circle") gives no tuples. The
-original reduces words to their base forms with WordNet and always matches WordNet
-synonyms; ours takes the "s" off plurals, and matches synonyms only if it is given them.
-Both merge objects of one name: "a red circle and a blue circle" has one object "circle"
-that is red and blue, so a caption that counts wrongly can still score 1. The opposite
-relation ("right of" for "left of" with the objects swapped) counts as wrong in both.
+**Where ours differs from the Java original.** The original parses any English, with a
+trained dependency parser and the rules of the Stanford Scene Graph Parser. Ours knows
+the grammar of the book's captions (`mmdl_lib.data.shapes_language`): noun phrases with
+their noun last, joined by "and" or by a relation; on other English it is a rough guess,
+and its scores must not be compared with published ones. We read "a photo of", "a
+picture with" and "there is" as talk about the picture, while a general parser sees an
+object "photo". What is denied ("there is no red circle") gives no tuples. The original
+reduces words to their base forms and always matches WordNet's synonyms; ours takes the
+"s" off plurals, and matches synonyms only if it is given them.
 
-**Quirks** Tuples are judged one by one: a word that occurs in no object of the
-references costs three tuples or more if it is a noun, and one if it is an adjective.
-Fluency counts nothing.
+**Quirks** Tuples form a set, so objects of one name merge: "a red circle and a blue
+circle" has one object "circle" that is red and blue, and a caption that counts wrongly
+can still score 1. Tuples are judged one by one: a wrong noun costs all tuples that it
+is in, a wrong adjective one. "A right of B" does not match "B left of A". Fluency
+counts nothing.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -37,7 +36,6 @@ from typing import NamedTuple
 from mmdl_lib.metrics._check import check_references
 from mmdl_lib.metrics.ptb import caption_words
 
-NUMBERS = "one two three four five six seven eight nine ten".split()
 ARTICLES = "a an the some this that these those its his her their".split()
 FRAMES = ("photo of", "picture with", "picture of", "image of", "there is", "there are")
 # relations of several words come first, so that "next to" is not "to"
@@ -131,7 +129,7 @@ def tuple_f1(
         >>> said = {("circle",), ("circle", "red"), ("circle", "big")}
         >>> true = [{("circle",), ("circle", "red")}, {("square",), ("square", "red")}]
         >>> tuple_f1(said, true)
-        Spice(precision=0.6666666666666666, recall=0.5, f=0.5714285714285714)
+        Spice(precision=0.6666666666666666, recall=0.5, f=0.5714285714285715)
     """
 
     def same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
@@ -170,7 +168,7 @@ def spice(
         references: for each picture at least one caption to compare with.
         parse: from a caption to its tuples; by default for the book's grammar.
         synonyms: as in `tuple_f1`, such as
-            `mmdl_lib.metrics._wordnet.wordnet_synonyms()`.
+            `mmdl_lib.metrics.wordnet.wordnet_synonyms()`.
 
     Returns:
         Precision, recall and F for each caption.

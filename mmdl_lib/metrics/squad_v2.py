@@ -21,7 +21,8 @@ $$s_t = s_{t-1} + \begin{cases} \text{score}(q_t) & q_t \text{ has an answer} \\
 official leaderboard never ranked by them. Where two questions share a `no_answer`, the
 sweep can stop between them, though no threshold can part them: a best score may not be
 reached by its own threshold. The sweep keeps the first of equally good thresholds and
-answers 0 when "never answer" is best.
+answers 0 when "never answer" is best. A prediction of which normalization leaves
+nothing, such as "the", is right where there is no answer, yet the sweep counts it wrong.
 """
 
 from collections.abc import Sequence
@@ -36,8 +37,8 @@ def squad_v2(
     predictions: Sequence[str],
     answers: Sequence[Sequence[str]],
     *,
-    no_answer: Sequence[float] | None = None,
-    threshold: float = 1.0,
+    no_answer: Sequence[float | int] | None = None,
+    threshold: float | int = 1.0,
 ) -> dict[str, float]:
     """Scores with a threshold, for all questions and for each kind, and the best ones.
 
@@ -71,7 +72,8 @@ def squad_v2(
     check_same_length(predictions=predictions, **{"lists of answers": answers})
     for i, texts in enumerate(answers):
         check_texts(f"answers {i}", texts)
-    sure = [0.0] * len(predictions) if no_answer is None else list(no_answer)
+    sure = [0.0] * len(predictions) if no_answer is None else map(float, no_answer)
+    sure = list(sure)
     check_same_length(predictions=predictions, **{"no_answer values": sure})
     check_finite("no_answer", torch.tensor(sure, dtype=torch.float64))
     # an answer of which normalization leaves nothing, such as "the", does not count
