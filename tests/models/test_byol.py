@@ -197,6 +197,13 @@ def test_heads_have_the_widths_of_section_3_3():
         if isinstance(m, nn.Linear)
     ]
     assert layers == [(2048, 4096), (4096, 256), (256, 4096), (4096, 256)]
+    # "contrary to SimCLR, the output of this MLP is not batch normalized"
+    for part in (model.online.projector, model.predictor):
+        assert [type(m).__name__ for m in part][-3:] == [
+            "BatchNorm1d",
+            "ReLU",
+            "Linear",
+        ]
 
 
 def test_a_tau_outside_of_zero_and_one_is_named():
