@@ -167,7 +167,7 @@ def wiener(
 
 @dataclass(frozen=True, kw_only=True)
 class AdalineConfig:
-    """One unit; the first machine had a panel of 4 x 4 switches and a threshold."""
+    """One unit; by default for patterns of 4 x 4 black and white squares."""
 
     inputs: int = 16
 
