@@ -2,7 +2,7 @@
 
 Command: python recipes/vit.py              (all parts)
          python recipes/vit.py weights      (or data, kinds, shift, resolution, student,
-                                             summary)
+                                             summary; data.0 is its first seed)
 Expected: about 30 minutes on one core. Little data favors the convnet; the tiny ViT
 names most color and shape pairs. The measured values stand in results/vit.json.
 """
@@ -24,7 +24,7 @@ from mmdl_lib.models.vit import ViT, ViTConfig
 from mmdl_lib.record import claim, interval, keep, results
 from mmdl_lib.train import fit
 
-STEPS, BATCH, SEEDS = 500, 64, 4
+STEPS, BATCH, SEEDS = 400, 64, 3
 SIZES = (500, 4000, 32_000)
 CLEAR = {"resolution": 32, "sizes": (1, 2), "pairs": True}  # what the weights learn
 SMALL = ViTConfig(image_size=(16, 16), patch=4, width=64, depth=4, heads=4, classes=8)
@@ -47,8 +47,8 @@ def pictures(n, seed, *, resolution=16, sizes=(2,), pairs=False, side=None):
     return scenes.render(resolution), label
 
 
-def convnet(width=24):
-    """A residual net of the ViT's size and cost."""
+def convnet(width=16):
+    """A residual net of about the ViT's cost: 3 million multiply-adds, as 16 wide."""
     stages = {"block": "basic", "stages": (1, 1, 1), "width": width}
     return ResNet(ResNetConfig(**stages, stem="cifar", classes=8))
 

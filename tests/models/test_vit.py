@@ -5,9 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmdl_lib import pretrained
 from mmdl_lib.core import generator
+from mmdl_lib.data import shapes
 from mmdl_lib.models import vit
 from mmdl_lib.models.vit import ViT, attention_distance, interpolate, patches, rollout
+from mmdl_lib.record import results
 
 
 def make(preset="tiny"):
@@ -200,3 +203,20 @@ def test_wrong_channels_and_ranges_are_named():
 
 def test_only_kinds_of_positions_that_exist_are_made():
     assert set(vit.POSITIONS) == {"1d", "2d", "none"}
+
+
+@torch.no_grad()
+def test_the_shipped_weights_have_their_recorded_accuracy_and_look_at_the_object():
+    model = pretrained.load("vit", "shapes")
+    scenes = shapes.sample(4000, seed=78, objects=1, held_out="include")
+    solid = (scenes.texture[:, 0] == 0) & (scenes.size[:, 0] > 0)
+    scenes = scenes[solid.nonzero()[:500, 0]]
+    image = shapes.to_float(scenes.render())
+    label = 8 * scenes.color[:, 0] + scenes.shape[:, 0]
+    right = (model(image).argmax(1) == label).float().mean().item()
+    # three standard errors of the difference of samples of 500 and 2,000
+    assert right == pytest.approx(results("vit")["weights"]["accuracy"], abs=0.06)
+    touched = F.max_pool2d(scenes.instance_masks()[:, :1].float(), 4).flatten(1)
+    flow = rollout(model.attention(image))[:, 0, 1:]
+    inside = ((flow * touched).sum(1) / flow.sum(1)).mean()
+    assert inside > 1.2 * touched.mean()
