@@ -28,24 +28,21 @@ def coco() -> Path:
     return Path(importlib.util.find_spec("pycocoevalcap").submodule_search_locations[0])
 
 
-def java(*arguments, folder, text):
-    command = ["java", *arguments]
-    found = subprocess.run(
-        command, cwd=folder, input=text, capture_output=True, text=True, check=True
-    )
-    return found.stdout.split("\n")
-
-
 def ptb(strings):
     """CoreNLP's words of each string; a line between keeps neighbors apart."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("".join(f"{text}\nx\n" for text in strings))
         file.flush()
-        kind = "edu.stanford.nlp.process.PTBTokenizer"
-        jar = "stanford-corenlp-3.4.1.jar"
-        options = ["-preserveLines", "-lowerCase", file.name]
-        folder = coco() / "tokenizer"
-        lines = java("-cp", jar, kind, *options, folder=folder, text="")
+        command = ["java", "-cp", "stanford-corenlp-3.4.1.jar"]
+        command += ["edu.stanford.nlp.process.PTBTokenizer", "-preserveLines"]
+        found = subprocess.run(
+            [*command, "-lowerCase", file.name],
+            cwd=coco() / "tokenizer",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        lines = found.stdout.split("\n")
     assert set(lines[1::2]) == {"x"}
     # a space that does not break belongs to a word
     return [[word for word in line.split(" ") if word] for line in lines[::2]][
@@ -55,17 +52,24 @@ def ptb(strings):
 
 def meteor(pairs, modules):
     """Scores of each caption and of all together, as coco-caption asks for them."""
-    command = ["-jar", "-Xmx2G", "meteor-1.5.jar", "-", "-", "-stdio", "-l", "en"]
-    command += ["-norm", "-m", modules]
-    asked = "".join(
-        f"SCORE ||| {' ||| '.join([*references, candidate])}\n"
-        for candidate, references in pairs
-    )
-    counts = java(*command, folder=coco() / "meteor", text=asked)[: len(pairs)]
-    asked = f"EVAL ||| {' ||| '.join(counts)}\n"
-    answers = java(*command, folder=coco() / "meteor", text=asked)
-    *each, whole = [float(x) for x in answers if x]
-    return {"each": each, "corpus": whole}
+    command = ["java", "-jar", "-Xmx2G", "meteor-1.5.jar", "-", "-", "-stdio"]
+    command += ["-l", "en", "-norm", "-m", modules]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=coco() / "meteor", **pipes) as program:
+
+        def ask(line):
+            program.stdin.write(line + "\n")
+            program.stdin.flush()
+            return program.stdout.readline().strip()
+
+        counts = [
+            ask(f"SCORE ||| {' ||| '.join([*references, candidate])}")
+            for candidate, references in pairs
+        ]
+        each = [float(ask(f"EVAL ||| {' ||| '.join(counts)}"))]
+        each += [float(program.stdout.readline()) for _ in pairs]
+        program.stdin.close()
+    return {"each": each[:-1], "corpus": each[-1]}
 
 
 def paraphrases(pairs):

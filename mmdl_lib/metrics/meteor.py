@@ -95,7 +95,7 @@ def meteor_words(text: str) -> list[str]:
     text = re.sub(rf"(?<![0-9{LETTERS}])'|'(?![{LETTERS}])(?<!\d's)", " ' ", text)
     text = re.sub(rf"([{LETTERS}])'([{LETTERS}])|(\d)'(s)", r"\1\3 '\2\4", text)
     words, out = text.split(), []
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         stem_, dot = word[:-1], word.endswith(".") and len(word) > 1
         if dot and "." in stem_ and re.search(f"[{LETTERS}]", stem_):
             out.append(word.replace(".", ""))
@@ -248,7 +248,7 @@ def _chunks(said, true, alignment: list[Match]) -> int:
     return 0 if chunks == 1 and whole == (len(true), len(said)) else chunks
 
 
-def _counts(said, true, alignment) -> list[float]:
+def _counts(said, true, alignment) -> list[int]:
     """Sizes of both texts, matches of each stage, all by kind of word; chunks."""
     sizes = [len(said), len(true)]
     common = [sum(w in FUNCTION_WORDS for w in words) for words in (said, true)]
@@ -262,7 +262,7 @@ def _counts(said, true, alignment) -> list[float]:
     return [*sizes, *common, *sum(matched, []), _chunks(said, true, alignment)]
 
 
-def _score(counts: Sequence[float], parameters: Parameters) -> float:
+def _score(counts: Sequence[int], parameters: Parameters) -> float:
     alpha, beta, gamma, delta, weights = parameters
     sizes, common, chunks = counts[:2], counts[2:4], counts[20]
     shares, words = [], []

@@ -22,7 +22,7 @@ official leaderboard never ranked by them. Where two questions share a `no_answe
 sweep can stop between them, though no threshold can part them: a best score may not be
 reached by its own threshold. The sweep keeps the first of equally good thresholds and
 answers 0 when "never answer" is best. A prediction of which normalization leaves
-nothing, such as "the", is right where there is no answer, yet the sweep counts it wrong.
+nothing, such as "the", is right where there is no answer, yet wrong in the sweep.
 """
 
 from collections.abc import Sequence
@@ -76,9 +76,9 @@ def squad_v2(
     sure = list(sure)
     check_same_length(predictions=predictions, **{"no_answer values": sure})
     check_finite("no_answer", torch.tensor(sure, dtype=torch.float64))
+    has = [bool(some) for some in answers]
     # an answer of which normalization leaves nothing, such as "the", does not count
     golds = [[a for a in some if normalize_answer(a)] for some in answers]
-    has = [bool(some) for some in golds]
     out = {}
     for name, score in (("exact", exact_match), ("f1", answer_f1)):
         raw = [

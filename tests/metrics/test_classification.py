@@ -124,22 +124,22 @@ def test_matthews_of_two_classes_is_pearson_of_zeros_and_ones(pair):
 
 def test_calibration_by_hand():
     probability = torch.tensor([[0.95, 0.05]] * 4 + [[0.55, 0.45]] * 2)
-    label = torch.tensor([0, 0, 0, 1, 0, 1])
-    # four at 0.95 with three right, two at 0.55 with one right
-    found = 4 / 6 * 0.2 + 2 / 6 * 0.05
+    label = torch.tensor([0, 0, 0, 1, 0, 0])
+    # four at 0.95 with three right, two at 0.55 that are both right
+    found = 4 / 6 * 0.2 + 2 / 6 * 0.45
     assert expected_calibration_error(probability, label, bins=10) == pytest.approx(
         found, abs=1e-6
     )
     # in one bin the gaps are averaged before they are measured
     assert expected_calibration_error(probability, label, bins=1) == pytest.approx(
-        abs(4 / 6 - (4 * 0.95 + 2 * 0.55) / 6), abs=1e-6
+        abs(5 / 6 - (4 * 0.95 + 2 * 0.55) / 6), abs=1e-6
     )
 
 
 def test_a_confidence_between_two_bins_belongs_to_the_upper_one():
     probability = torch.tensor([[0.5, 0.25, 0.25], [0.75, 0.25, 0.0], [0.6, 0.4, 0.0]])
-    label = torch.tensor([1, 0, 1])
-    # with 0.5 in the lower of two bins, it would be 0.5 / 3 + |1 - 1.35| / 3
+    label = torch.tensor([0, 1, 1])
+    # with 0.5 in the lower of two bins, it would be (0.5 + 0.75 + 0.6) / 3
     assert expected_calibration_error(probability, label, bins=2) == pytest.approx(
         abs(1 - 0.5 - 0.75 - 0.6) / 3
     )
