@@ -3,6 +3,7 @@
 Command: python recipes/history.py            (all parts)
          python recipes/history.py relu       (or norm, dropout, pseudo, rotation,
                                                jigsaw, weights, photos, summary)
+         python recipes/history.py relu.0     (one seed of a part)
 Expected: TODO
 """
 
@@ -27,7 +28,7 @@ from mmdl_lib.models.alexnet import AlexNet
 from mmdl_lib.record import claim, keep, results
 from mmdl_lib.train import fit
 
-TRAIN, TEST, STEPS, BATCH, SEEDS = 8000, 1000, 240, 64, 4
+TRAIN, TEST, STEPS, BATCH = 8000, 1000, 240, 64
 RATES = (1e-3, 3e-3)
 LEVEL = 2.5  # nats of training loss, of 4.16 at the start
 
@@ -268,6 +269,7 @@ def photos():
 
 GROUPS = {"relu": relu, "norm": norm, "dropout": dropout, "pseudo": pseudo}
 GROUPS |= {"rotation": rotation, "jigsaw": jigsaw}
+SEEDS = {"relu": 3, "norm": 3, "dropout": 3, "pseudo": 4, "rotation": 4, "jigsaw": 4}
 ONCE = {"weights": weights, "photos": photos}
 
 
@@ -364,7 +366,8 @@ def main():
         elif group in ONCE:
             keep("history", group, value=ONCE[group]())
         else:
-            for seed in range(SEEDS):
+            group, _, only = group.partition(".")
+            for seed in [int(only)] if only else range(SEEDS[group]):
                 keep("history", group, seed, value=GROUPS[group](seed))
         print(f"{group}: {time.perf_counter() - began:.0f} s", flush=True)
 
