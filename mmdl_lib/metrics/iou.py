@@ -59,7 +59,8 @@ def _overlap(boxes: Tensor, others: Tensor) -> Tensor:
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    # nothing over nothing counts as no overlap
+    # nothing over nothing is no overlap; the inner `where` keeps gradients finite, for
+    # GIoU is a loss as well
     return torch.where(whole > 0, part / whole.where(whole > 0, 1), 0)
 
 

@@ -84,6 +84,15 @@ def test_nothing_overlaps_nothing():
     assert iou(torch.zeros(0, 4), line).shape == (0, 1)
 
 
+def test_giou_has_a_gradient_where_iou_has_none():
+    one = torch.tensor([[0.0, 0.0, 1.0, 1.0], [5.0, 5.0, 5.0, 5.0]], requires_grad=True)
+    two = torch.tensor([[3.0, 0.0, 4.0, 1.0], [5.0, 5.0, 5.0, 5.0]])
+    (1 - giou(one, two).diagonal()).sum().backward()
+    assert torch.isfinite(one.grad).all()
+    # the right side is pulled to the right
+    assert one.grad[0, 2] < 0
+
+
 def test_whole_numbers_do_not_overflow():
     big = torch.tensor([[0, 0, 200, 200]], dtype=torch.uint8)
     assert iou(big, big).item() == 1

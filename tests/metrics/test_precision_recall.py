@@ -79,6 +79,9 @@ def test_equal_points_make_balls_of_radius_zero():
     x = torch.zeros(5, 2)
     assert shares(x, x + 1e-3) == (0, 0)
     assert shares(x, x) == (1, 1)
+    # rounding does not tell copies apart
+    copies = torch.randn(20, 50, generator=generator(3)).repeat(4, 1)
+    assert shares(copies, copies.flip(0)) == (1, 1)
 
 
 def test_far_from_zero_nothing_changes():
