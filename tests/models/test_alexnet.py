@@ -85,6 +85,21 @@ def test_the_two_halves_meet_in_layer_3_only():
     assert moved[2][:32].any() and moved[2][32:].any()
 
 
+def test_pools_overlap_and_the_layers_follow_section_3_5():
+    torch.manual_seed(0)
+    model = AlexNet.from_preset("tiny").eval()
+    image = AlexNet.example_batch(model.config, 2, generator=generator(4))["image"]
+    one, two, three, _, _ = model.layers(image)
+    # 3 x 3 at a stride of 2: windows share a row and a column
+    windows = one.unfold(2, 3, 2).unfold(3, 3, 2).amax((4, 5))
+    expected = local_response_norm(
+        model.convs[1](windows).relu(), alpha=model.config.alpha
+    )
+    assert torch.allclose(two, expected, atol=1e-5)
+    windows = two.unfold(2, 3, 2).unfold(3, 3, 2).amax((4, 5))
+    assert torch.allclose(three, model.convs[2](windows).relu(), atol=1e-5)
+
+
 def test_dropout_acts_in_training_only_and_keeps_the_mean():
     torch.manual_seed(0)
     model = AlexNet.from_preset("tiny-dropout")
