@@ -156,7 +156,10 @@ def reward(
 def pad_same(
     x: Float[Tensor, "b c h w"], kernel: int, stride: int
 ) -> Float[Tensor, "b c h2 w2"]:
-    """TensorFlow's padding: outputs ceil(h / stride), the odd pixel right and below."""
+    """TensorFlow's padding: outputs ceil(h / stride), the odd pixel right and below.
+
+    With stride one this is the usual padding by half the kernel.
+    """
     pads = []
     for size in (x.shape[3], x.shape[2]):
         total = max(0, (math.ceil(size / stride) - 1) * stride + kernel - size)
@@ -181,13 +184,15 @@ class ConvNorm(nn.Module):
     ):
         super().__init__()
         self.kernel, self.stride = kernel, stride
+        half = kernel // 2 if stride == 1 else 0
         self.conv = nn.Conv2d(
-            inputs, outputs, kernel, stride, groups=groups, bias=False
+            inputs, outputs, kernel, stride, half, groups=groups, bias=False
         )
         self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=momentum)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
-        return self.norm(self.conv(pad_same(x, self.kernel, self.stride)))
+        x = x if self.stride == 1 else pad_same(x, self.kernel, self.stride)
+        return self.norm(self.conv(x))
 
 
 class SqueezeExcite(nn.Module):
