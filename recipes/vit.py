@@ -273,11 +273,10 @@ def main():
         elif group == "weights":
             keep("vit", group, value=weights())
         else:
-            for seed in range(SEEDS):
+            group, _, only = group.partition(".")
+            for seed in [int(only)] if only else range(SEEDS):
                 keep("vit", group, seed, value=GROUPS[group](seed))
-                print(
-                    f"{group} {seed}: {time.perf_counter() - began:.0f} s", flush=True
-                )
+        print(f"{group}: {time.perf_counter() - began:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
