@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 
+from mmdl_lib import pretrained
 from mmdl_lib.core import generator
 from mmdl_lib.data import shapes, views
 from mmdl_lib.data.views import NOTHING, SIMCLR_CIFAR, Views, two_views
@@ -25,7 +26,7 @@ from mmdl_lib.metrics.probe import linear_probe
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
 from mmdl_lib.models.simclr import SimCLR, SimCLRConfig, entropy, pairs
 from mmdl_lib.nn.lars import LARS
-from mmdl_lib.record import keep
+from mmdl_lib.record import claim, keep, results
 from mmdl_lib.train import fit
 
 TRAIN, TEST, LABELED, STEPS, BATCH, SEEDS = 8000, 2000, 1000, 250, 64, 4
@@ -393,13 +394,250 @@ GROUPS = {
 }
 
 
+def weights():
+    """A wider net, trained longer, for the chapter to load."""
+    model, history = train(0, config(width=32), steps=1000)
+    pretrained.save(model, "simclr")
+    late = history.losses["accuracy"][-30:]
+    return judge(model, 0) | {
+        "accuracy": round(sum(late) / len(late), 4),
+        "params": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def difference(runs, better, worse):
+    """One number a seed; both are functions of what a group wrote for it."""
+    return [better(run) - worse(run) for run in runs]
+
+
+def best(runs, names, value):
+    """The setting with the highest mean over seeds."""
+    return max(names, key=lambda name: sum(value(run[name]) for run in runs))
+
+
+def summarize():
+    """Write the claims beside the runs, where the pages find them."""
+    whole = results("simclr")
+    group = {name: [*whole[name].values()] for name in GROUPS if name in whole}
+    keep("simclr", "claims", value=[*_data_claims(group), *_model_claims(group)])
+
+
+def _data_claims(group):
+    grid, strength = group["grid"], group["strength"]
+    pairs_ = [f"{a}+{b}" for i, a in enumerate(ALONE) for b in list(ALONE)[i:]]
+    other = [name for name in pairs_ if name != "crop+color"]
+    rival = best(grid, other, float)
+    points = "Difference of the probe's accuracy of shapes"
+
+    def gain(run, kind):
+        return run["1.0"][kind] - run["0.125"][kind]
+
+    return [
+        claim(
+            "simclr-crop-color",
+            "Crops with colors, on one branch, beat crops alone.",
+            paper="the best pair against a single step (Figure 5)",
+            values=difference(
+                grid, lambda r: r["crop+color"], lambda r: r["crop+crop"]
+            ),
+            note=f"{points}, one branch augmented.",
+        ),
+        claim(
+            "simclr-best-pair",
+            "Crops with colors are the best of all pairs and single steps.",
+            paper="they stand out (Figure 5)",
+            values=difference(grid, lambda r: r["crop+color"], lambda r: r[rival]),
+            note=f"{points} to the best other one, {rival}.",
+        ),
+        claim(
+            "simclr-shortcut",
+            "Color histograms match crops of a picture, unless colors are distorted.",
+            paper="histograms of crops (Figure 6)",
+            values=difference(
+                group["shortcut"], lambda r: r["crop"], lambda r: r["crop and color"]
+            ),
+            note="Difference of the share of crops matched among 64.",
+        ),
+        claim(
+            "simclr-strength",
+            "Stronger colors help contrast more than supervision.",
+            paper="59.6 to 64.5 % against 77.0 to 75.4 % (Table 1)",
+            values=difference(
+                strength,
+                lambda r: gain(r, "contrastive"),
+                lambda r: gain(r, "supervised"),
+            ),
+            note="Difference of the two gains in accuracy from s = 1/8 to s = 1.",
+        ),
+        claim(
+            "simclr-labels",
+            "With 1 % of the labels, SimCLR's features beat supervised training.",
+            paper="85.8 against 48.4 % top-5 (Table 7)",
+            values=difference(
+                group["labels"],
+                lambda r: r["1 %"]["SimCLR"],
+                lambda r: r["1 %"]["supervised"],
+            ),
+            note="Difference of accuracies; SimCLR's encoder is frozen here.",
+        ),
+    ]
+
+
+def _model_claims(group):
+    head, loss, many = group["head"], group["losses"], group["batch"]
+    heat, names = group["temperature"], [*group["temperature"][0]]
+    points = "Difference of the probe's accuracy of shapes"
+
+    def shape(name):
+        return lambda run: run[name]["shape"]
+
+    def top(start):
+        kinds = [n for n in loss[0] if n.rsplit(" ", 1)[0] == start]
+        return best(loss, kinds, lambda r: r["shape"])
+
+    cosine, dot = (
+        best(heat, [n for n in names if n.startswith(k)], lambda r: r["shape"])
+        for k in ("cosine", "dot")
+    )
+    tops = {name: top(name) for name in LOSS_SETTINGS}
+    rival = best(
+        loss, [v for k, v in tops.items() if k != "nt-xent"], lambda r: r["shape"]
+    )
+
+    def worst(kind):
+        return lambda r: min(v["shape"] or 0.0 for k, v in r.items() if kind in k)
+
+    def growth(kind):
+        return lambda r: r["32"][kind] - r["4"][kind]
+
+    rows = [
+        (
+            "simclr-nonlinear",
+            "A nonlinear head beats a linear one.",
+            "by 3 points (section 4.2)",
+            difference(head, shape("nonlinear-32"), shape("linear-32")),
+            f"{points} from h.",
+        ),
+        (
+            "simclr-head",
+            "A linear head beats none.",
+            "none is more than 10 points worse (section 4.2)",
+            difference(head, shape("linear-32"), shape("none")),
+            f"{points} from h.",
+        ),
+        (
+            "simclr-h-z",
+            "h is better than z.",
+            "by more than 10 points (section 4.2)",
+            [r["nonlinear-32"]["shape"] - r["nonlinear-32"]["shape_z"] for r in head],
+            f"{points}.",
+        ),
+        (
+            "simclr-forget",
+            "h knows better than z how a picture was turned.",
+            "67.6 against 25.6 % (Table 3)",
+            [r["rotation"]["h"] - r["rotation"]["z"] for r in group["forget"]],
+            "Difference of the probe's accuracy of four quarter turns.",
+        ),
+        (
+            "simclr-normalize",
+            "Cosines beat dot products, each with its best temperature.",
+            "64.4 against 57.2 % (Table 5)",
+            difference(heat, shape(cosine), shape(dot)),
+            f"{points}, {cosine} against {dot}.",
+        ),
+        (
+            "simclr-easier",
+            "Without normalization the contrastive accuracy is higher.",
+            "91.7 % at the lower probe (Table 5)",
+            [r[dot]["accuracy"] - r[cosine]["accuracy"] for r in heat],
+            f"Difference of the contrastive accuracy, {dot} against {cosine}.",
+        ),
+        (
+            "simclr-loss",
+            "NT-Xent beats the other losses.",
+            "63.9 against 57.9 % for the next (Table 4)",
+            difference(loss, shape(tops["nt-xent"]), shape(rival)),
+            f"{points}, {tops['nt-xent']} against {rival}.",
+        ),
+        (
+            "simclr-semi-hard",
+            "Semi-hard negatives help the margin loss.",
+            "57.5 against 50.9 % (Table 4)",
+            difference(loss, shape(tops["margin-semi-hard"]), shape(tops["margin"])),
+            f"{points}, {tops['margin-semi-hard']} against {tops['margin']}.",
+        ),
+        (
+            "simclr-batch",
+            "With few epochs a large batch beats a small one.",
+            "large batches lead at 100 epochs (Figure 9)",
+            difference(many, lambda r: r["512-1"], lambda r: r["32-1"]),
+            f"{points}, 512 against 32 pictures, one epoch.",
+        ),
+        (
+            "simclr-negatives",
+            "With as many updates a large batch beats a small one.",
+            "not measured there",
+            difference(
+                many,
+                lambda r: r[f"256, {STEPS} steps"],
+                lambda r: r[f"16, {STEPS} steps"],
+            ),
+            f"{points}, 256 against 16 pictures, {STEPS} steps.",
+        ),
+        (
+            "simclr-width",
+            "Contrast gains more from width than supervision.",
+            "the gap shrinks with size (Figure 7)",
+            difference(group["width"], growth("contrastive"), growth("supervised")),
+            "Difference of the two gains in accuracy from 4 to 32 channels.",
+        ),
+        (
+            "simclr-leak",
+            "BatchNorm on each device raises the contrastive accuracy.",
+            "stated without numbers (section 2.2)",
+            [
+                a["accuracy"] - b["accuracy"]
+                for a, b in zip(group["leak"], group["base"], strict=False)
+            ],
+            "Difference of the contrastive accuracy in training, 2 pictures a device.",
+        ),
+        (
+            "simclr-leak-probe",
+            "BatchNorm on each device makes worse features.",
+            "stated without numbers (section 2.2)",
+            [
+                b["shape"] - a["shape"]
+                for a, b in zip(group["leak"], group["base"], strict=False)
+            ],
+            f"{points}, 2 pictures a device.",
+        ),
+        (
+            "simclr-lars",
+            "LARS bears a wider range of rates than SGD.",
+            "SGD may be unstable with large batches (section 2.2)",
+            difference(group["lars"], worst("LARS"), worst("SGD")),
+            f"{points}, the worst of three rates a factor of 100 apart.",
+        ),
+    ]
+    return [
+        claim(name, said, paper=paper, values=values, note=note)
+        for name, said, paper, values, note in rows
+    ]
+
+
 def main():
     torch.set_num_threads(1)
     for word in sys.argv[1:] or [*GROUPS, "weights", "summary"]:
         group, _, seed = word.partition(":")
         began = time.process_time()
-        for s in [int(seed)] if seed else range(SEEDS):
-            keep("simclr", group, s, value=GROUPS[group](s))
+        if group == "summary":
+            summarize()
+        elif group == "weights":
+            keep("simclr", group, value=weights())
+        else:
+            for s in [int(seed)] if seed else range(SEEDS):
+                keep("simclr", group, s, value=GROUPS[group](s))
         print(f"{word}: {time.process_time() - began:.0f} s", flush=True)
 
 
