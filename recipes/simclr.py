@@ -29,7 +29,8 @@ from mmdl_lib.nn.lars import LARS
 from mmdl_lib.record import claim, keep, results
 from mmdl_lib.train import fit
 
-TRAIN, TEST, LABELED, STEPS, BATCH, SEEDS = 8000, 2000, 1000, 250, 64, 4
+TRAIN, TEST, LABELED, STEPS, BATCH, SEEDS = 8000, 2000, 1000, 250, 64, 3
+SHORT = 150  # steps of the largest groups
 LR = 1e-2
 VIEWS = replace(SIMCLR_CIFAR, area=(0.3, 1.0))
 CROP = replace(NOTHING, area=(0.3, 1.0), flip=0.5)
@@ -152,8 +153,10 @@ def grid(seed):
     for i, one in enumerate(ALONE):
         for other in list(ALONE)[i:]:
             settings = Views(**ALONE[one] | ALONE[other])
-            found[f"{one}+{other}"] = run(seed, None, settings, NOTHING)["shape"]
-    found["both branches, crop"] = run(seed, None, CROP)["shape"]
+            values = run(seed, None, settings, NOTHING, steps=SHORT)
+            found[f"{one}+{other}"] = values["shape"]
+    found["both branches"] = run(seed, steps=SHORT)["shape"]
+    found["both branches, crop"] = run(seed, None, CROP, steps=SHORT)["shape"]
     found["random"] = judge(SimCLR(config()), seed)["shape"]
     return found
 
@@ -182,8 +185,7 @@ def shortcut(seed):
 def strength(seed):
     """Color strength s for contrast and for supervision (Table 1)."""
     found = {}
-    for s in (0.0, 0.125, 0.25, 0.5, 1.0):
-        # s = 0 still drops all color now and then; the rest is the paper's
+    for s in (0.125, 0.25, 0.5, 1.0):
         settings = replace(VIEWS, strength=s)
         found[str(s)] = {
             "contrastive": run(seed, None, settings)["shape"],
@@ -235,7 +237,7 @@ def temperature(seed):
     """With and without normalization, several temperatures (Table 5)."""
     found = {}
     for similarity, taus in (
-        ("cosine", (0.05, 0.1, 0.2, 0.5, 1)),
+        ("cosine", (0.05, 0.1, 0.5, 1)),
         ("dot", (1, 10, 100)),
     ):
         for tau in taus:
@@ -276,12 +278,12 @@ def batch(seed):
     """Batch size by epochs; the rate grows with the root of the batch (Figure 9)."""
     found = {}
     for size in (32, 128, 512):
-        for epochs in (1, 2, 4):
-            steps, lr = epochs * TRAIN // size, LR * (size / BATCH) ** 0.5
+        for epochs in (0.5, 1, 2):
+            steps, lr = round(epochs * TRAIN / size), LR * (size / BATCH) ** 0.5
             options = {"steps": steps, "batch": size, "lr": lr}
             found[f"{size}-{epochs}"] = run(seed, **options)["shape"]
     # as many updates for each: more negatives, and nothing else
-    for size in (16, 256):
+    for size in (16, 128):
         found[f"{size}, {STEPS} steps"] = run(seed, batch=size)["shape"]
     return found
 
@@ -293,7 +295,7 @@ def width(seed):
             "contrastive": run(seed, config(width=w))["shape"],
             "supervised": supervised(seed, width=w),
         }
-        for w in (4, 8, 16, 32)
+        for w in (4, 12, 32)
     }
 
 
@@ -342,11 +344,11 @@ def lars(seed):
         for lr in rates:
             torch.manual_seed(seed)
             model = SimCLR(config())
-            options = {"steps": STEPS, "lr": lr, "optimizer": optimizer, "warmup": 0.1}
+            options = {"steps": SHORT, "lr": lr, "optimizer": optimizer, "warmup": 0.1}
             try:
                 history = fit(model, batches_of(image, seed), clip=1e9, **options)
                 loss = history.losses["loss"]
-                means = [sum(loss[i : i + 25]) / 25 for i in range(0, STEPS, 25)]
+                means = [sum(loss[i : i + 15]) / 15 for i in range(0, SHORT, 15)]
                 shape = judge(model, seed)["shape"]
             except (FloatingPointError, ValueError):
                 means, shape = None, None  # not finite
@@ -571,8 +573,8 @@ def _model_claims(group):
             "simclr-batch",
             "With few epochs a large batch beats a small one.",
             "large batches lead at 100 epochs (Figure 9)",
-            difference(many, lambda r: r["512-1"], lambda r: r["32-1"]),
-            f"{points}, 512 against 32 pictures, one epoch.",
+            difference(many, lambda r: r["512-0.5"], lambda r: r["32-0.5"]),
+            f"{points}, 512 against 32 pictures, half an epoch.",
         ),
         (
             "simclr-negatives",
@@ -580,10 +582,10 @@ def _model_claims(group):
             "not measured there",
             difference(
                 many,
-                lambda r: r[f"256, {STEPS} steps"],
+                lambda r: r[f"128, {STEPS} steps"],
                 lambda r: r[f"16, {STEPS} steps"],
             ),
-            f"{points}, 256 against 16 pictures, {STEPS} steps.",
+            f"{points}, 128 against 16 pictures, {STEPS} steps.",
         ),
         (
             "simclr-width",
