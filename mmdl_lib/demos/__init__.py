@@ -37,7 +37,7 @@ STILL = {
         "A picture, two views of it, a view of another picture: by crops alone above, "
         "with color jitter below.",
         30,
-        (592, 296),
+        (544, 272),
     ),
     "vit": (
         "A picture of a shape, and beside it the same picture lit where the class "

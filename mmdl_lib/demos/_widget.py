@@ -21,7 +21,6 @@ def module(name: str) -> str:
     own, shared = (
         (demos.HERE / f"{n}.js").read_text("utf-8") for n in (name, "common")
     )
-    shared = re.sub(r"^export ", "", shared, flags=re.M)
     return IMPORT.sub(lambda _: shared, own, count=1)
 
 

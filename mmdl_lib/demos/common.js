@@ -141,7 +141,7 @@ export function paint(canvas, pixels, size) {
     for (let c = 0; c < 3; c++) data.data[4 * i + c] = pixels[c * size * size + i];
     data.data[4 * i + 3] = 255;
   }
-  canvas.getContext("2d").putImageData(data, 0, 0);
+  canvas.getContext("2d", { willReadFrequently: true }).putImageData(data, 0, 0);
 }
 
 /** The element of a demo, with the look that all share and its own. */

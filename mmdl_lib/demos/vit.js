@@ -68,7 +68,8 @@ const percent = (x) => `${fixed(100 * x, 100 * x >= 9.95 ? 0 : 1)} %`;
 
 // ---- what the reader sees
 function slider(text, min, max, value) {
-  const input = make("input", { type: "range", min, max, step: 1, value });
+  const input = make("input", { type: "range", min, max, step: 1, value,
+    attributes: { "aria-label": text } });
   const output = make("span", { className: "value" });
   const row = make("label", { className: "slider" }, make("span", {}, text), input, output);
   return { row, input, output };
@@ -123,8 +124,9 @@ function build(el, { size, layers, heads, colors, ground, scenes }) {
         layer.row, head.row, make("label", { className: "check" }, through,
           "Rollout, through all layers up to this one"), look)),
     status,
-    make("p", { className: "note" }, "The net has seen generated pictures of one object only, " +
-      "on plain light ground. Drawings, night and two objects are new to it."));
+    make("p", { className: "note" }, "The net has seen one medium or large object " +
+      "in a plain color, on light ground. Small ones, night, outlines, two objects and your own " +
+      "drawings are new to it."));
   return { scene, draw, ring, color, brush, layer, head, through, clear, attention, names, look,
     status };
 }
@@ -265,6 +267,7 @@ const STYLE = `
 .mmdl-vit .slider input { width: 100%; padding: 0; accent-color: var(--accent); }
 .mmdl-vit .check { display: flex; gap: 0.5em; align-items: baseline; }
 .mmdl-vit .check input { accent-color: var(--accent); }
+.mmdl-vit li b { width: 3.2em; text-align: right; white-space: nowrap; }
 .mmdl-vit .value { font-variant-numeric: tabular-nums; }
 `;
 

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -14,6 +15,8 @@ from mmdl_lib import demos
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = ROOT / "node_modules/onnxruntime-web/dist"
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
+# what the status of a demo says when the model's first answer stands
+ANSWERS = {"clip": "Nearest:", "augment": "SimCLR in", "vit": "Most likely:"}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
 # a demo as a notebook shows it: the widget's one text, a model that asks `kernel`
@@ -30,6 +33,20 @@ LIVE = """async ([text, state]) => {
     }};
   document.body.replaceChildren();
   await demo.render({model, el: document.body});
+}"""
+
+# a network of a page, asked as its demo asks it
+ASK = """async ([demo, size, batches]) => {
+  const url = (path) => new URL("_static/" + path, document.baseURI).href;
+  const {pageNetwork} = await import(url("demos/common.js"));
+  const network = pageNetwork({files: url(`demos/${demo}/`),
+    runtime: url("vendor/onnxruntime/"), size, mark: "test"});
+  const out = [];
+  for (const pixels of batches) {
+    const {outputs} = await network.run(Uint8Array.from(pixels));
+    out.push(Object.fromEntries(Object.entries(outputs).map(([k, v]) => [k, [...v]])));
+  }
+  return out;
 }"""
 
 
@@ -65,8 +82,8 @@ def runtime():
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, runtime, page_html, request):
-    """A folder laid out as the built site, with pages of the module's `DEMO`."""
+def site(tmp_path_factory, runtime, page_html):
+    """A folder laid out as the built site, with three pages of each demo."""
     folder = tmp_path_factory.mktemp("site")
     static, vendor = folder / "_static", folder / "_static/vendor/onnxruntime"
     vendor.mkdir(parents=True)
@@ -75,12 +92,16 @@ def site(tmp_path_factory, runtime, page_html, request):
     shutil.copytree(demos.HERE, static / "demos", ignore=ignore)
     for name in demos.RUNTIME:
         shutil.copy(runtime / name, vendor)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MMDL_BUILD", "1")
-        body = getattr(demos, request.module.DEMO)()._repr_html_()
-    (folder / "index.html").write_text(page_html(body), "utf-8")
-    (folder / "dark.html").write_text(page_html(body, theme="dark"), "utf-8")
-    (folder / "plain.html").write_text(page_html(body, runtime="no"), "utf-8")
+    kinds = {"": {}, "-dark": {"theme": "dark"}, "-plain": {"runtime": "no"}}
+    for demo in demos.NAMES:
+        if not (demos.HERE / demo / "model.onnx").exists() and demo != "clip":
+            continue
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MMDL_BUILD", "1")
+            body = getattr(demos, demo)()._repr_html_()
+        for kind, options in kinds.items():
+            html = page_html(body, **options)
+            (folder / f"{demo}{kind}.html").write_text(html, "utf-8")
     return folder
 
 
@@ -121,12 +142,24 @@ def visit(browser):
     return open_page
 
 
+@pytest.fixture(scope="session")
+def start():
+    """Loads the model of a page and waits for its first answer."""
+
+    def load(page, demo):
+        page.get_by_role("button", name=re.compile("^Load the")).click()
+        answer = page.get_by_role("status").get_by_text(ANSWERS[demo])
+        answer.wait_for(timeout=30_000)
+
+    return load
+
+
 @pytest.fixture(scope="module")
 def live(visit, address):
     """Opens a widget as a notebook would; its own kernel answers."""
 
     def open_widget(widget, keys):
-        page, faults = visit(address + "plain.html")
+        page, faults = visit(address + "clip-plain.html")
         page.expose_function("kernel", widget.answer)
         page.evaluate(LIVE, [widget._esm, {key: getattr(widget, key) for key in keys}])
         return page, faults
@@ -150,3 +183,14 @@ def serious():
         ]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def ask():
+    """What the network of a demo says of batches of pictures, (n, 3, h, h) bytes."""
+
+    def run(page, demo, batches):
+        flat = [batch.flatten().tolist() for batch in batches]
+        return page.evaluate(ASK, [demo, batches[0].shape[-1], flat])
+
+    return run
