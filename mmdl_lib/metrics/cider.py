@@ -19,8 +19,8 @@ $$\text{CIDEr-D}_n = \frac{10}{|S|} \sum_{s \in S} e^{-\delta^2 / 2\sigma^2}
 \frac{\min(w(c), w(s)) \cdot w(s)}{\lVert w(c) \rVert \lVert w(s) \rVert},
 \qquad \sigma = 6$$
 
-**Source** Vedantam et al., CIDEr, CVPR 2015, arXiv 1411.5726, equations (1) to (4) and
-(7).
+**Source** Vedantam et al., CIDEr, CVPR 2015, arXiv 1411.5726, equations (1) to (3);
+CIDEr-D follows later in the paper.
 **Range** CIDEr 0 to 1, CIDEr-D 0 to 10; higher is better, and tables print 100 times
 the mean of CIDEr-D and call it CIDEr.
 **Official implementation** coco-caption's `Cider` class, which computes CIDEr-D; its
@@ -31,8 +31,9 @@ sets, and with a single picture every weight, and with it every score, is 0.
 An n-gram that no reference holds counts as one that a single picture has. The official
 difference in length is one of pairs of words, not of words: equal but for texts of no
 word. coco-caption has no CIDEr without "-D"; ours has no factor of 10 and follows the
-paper. The paper reduces words to their stems first, the official code does not, nor
-do we.
+paper. The paper reduces words to their stems, which the official code does not, nor do
+we; and it divides counts by the number of n-grams in the text, which no cosine sees,
+but the clipping of CIDEr-D would.
 """
 
 import math

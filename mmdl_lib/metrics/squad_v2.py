@@ -17,12 +17,12 @@ $$s_t = s_{t-1} + \begin{cases} \text{score}(q_t) & q_t \text{ has an answer} \\
 **Range** 0 to 100 as the official script prints it, higher is better.
 **Official implementation** `evaluate-v2.0.py` of the data set, also as
 `squad_metrics.py` in transformers before version 5.
-**Quirks** The best threshold sees the truth, so best scores are upper bounds, and the
-official leaderboard never ranked by them. Where two questions share a `no_answer`, the
-sweep can stop between them, though no threshold can part them: a best score may not be
-reached by its own threshold. The sweep keeps the first of equally good thresholds and
-answers 0 when "never answer" is best. A prediction of which normalization leaves
-nothing, such as "the", is right where there is no answer, yet wrong in the sweep.
+**Quirks** The best threshold sees the truth, so best scores are upper bounds. Where two
+questions share a `no_answer`, the sweep can stop between them, though no threshold can
+part them: a best score may not be reached by its own threshold. The sweep keeps the
+first of equally good thresholds and answers 0 when "never answer" is best. A prediction
+of which normalization leaves nothing, such as "the", is right where there is no answer,
+yet wrong in the sweep.
 """
 
 from collections.abc import Sequence
