@@ -8,16 +8,17 @@ arXiv 1504.00325, section 3.1.
 **Official implementation** `PTBTokenizer` of Stanford CoreNLP 3.4.1 (Java) with
 `-lowerCase`, and coco-caption's `ptbtokenizer.py`, which then drops punctuation. Ours
 is a set of regular expressions that was fitted to the Java program by comparison:
-`tests/metrics/ptb_reference.json` holds its output, and the tests ask for the same.
+`tests/metrics/reference.json` holds its output on 861 strings chosen to be hard, and
+ours cuts 852 of them the same.
 **Quirks** Brackets become "-lrb-" and "-rrb-" and stay in the caption, for coco-caption
 drops only the spelling in capitals, before which the text was lowered. Of "!!" and "?!"
-nothing is dropped either, only single marks are. A slash or a hyphen joins words, a
+nothing is dropped either, only single marks are. "2 3/4" is one word. A slash or a hyphen joins words, a
 dash ("--") is dropped. Pounds become "#", euros "$". Signs that the tokenizer does not
 know, such as emoji, vanish without a trace.
 **Differs** The Java program reads all captions as one text: an abbreviation at the end
 of a caption gets a full stop of its own if the *next* caption begins with a capital.
 Ours sees one caption at a time, and adds none. Rare matter, such as telephone numbers,
-code, or faces other than :) and ;-), may be cut in another way.
+code, French, or faces other than :) and ;-), may be cut in another way.
 """
 
 import re
