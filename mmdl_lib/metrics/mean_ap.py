@@ -190,19 +190,16 @@ def _judge(overlap, crowd, sizes, true_sizes):
     Returns:
         hit (a, t, n), ignored (a, t, n) and the number of objects that count (a,).
     """
-    shape = len(AREAS), len(THRESHOLDS), len(sizes)
-    hit, ignored = np.zeros(shape, bool), np.zeros(shape, bool)
-    count, seen = np.zeros(len(AREAS), int), {}
-    for a, (low, high) in enumerate(AREAS.values()):
-        ignore = crowd | (true_sizes < low) | (true_sizes > high)
-        key = ignore.tobytes()
-        if key not in seen:
-            seen[key] = _match(overlap, ignore, crowd)
-        matched, skipped = seen[key]
-        hit[a] = matched & ~skipped
-        ignored[a] = skipped | (~matched & ((sizes < low) | (sizes > high)))
-        count[a] = np.count_nonzero(~ignore)
-    return hit, ignored, count
+    low, high = np.array([*AREAS.values()]).T[..., None]
+    ignore = crowd | (true_sizes < low) | (true_sizes > high)
+    outside = (sizes < low) | (sizes > high)
+    # often the same objects count for several classes of areas
+    known = {row.tobytes(): row for row in ignore}
+    known = {key: _match(overlap, row, crowd) for key, row in known.items()}
+    pairs = [known[row.tobytes()] for row in ignore]
+    matched, skipped = (np.stack(parts) for parts in zip(*pairs, strict=True))
+    hit, ignored = matched & ~skipped, skipped | ~matched & outside[:, None]
+    return hit, ignored, (~ignore).sum(1)
 
 
 def _match(overlap, ignore, crowd):
@@ -215,11 +212,11 @@ def _match(overlap, ignore, crowd):
     matched = np.zeros((len(THRESHOLDS), len(overlap)), bool)
     skipped = matched.copy()
     taken = [set() for _ in THRESHOLDS]
-    order = np.argsort(ignore, kind="stable")  # objects that count come first
-    near = overlap >= THRESHOLDS[0]
-    for d in np.flatnonzero(near.any(1)):
-        close = [(int(g), overlap[d, g]) for g in order if near[d, g]]
-        most = max(value for _, value in close)
+    order = np.argsort(ignore, kind="stable").tolist()  # objects that count come first
+    ignore, crowd = ignore.tolist(), crowd.tolist()
+    for d, row in enumerate(overlap.tolist()):
+        close = [(g, row[g]) for g in order if row[g] >= THRESHOLDS[0]]
+        most = max((value for _, value in close), default=0)
         for t, threshold in enumerate(THRESHOLDS):
             if threshold > most:
                 break
