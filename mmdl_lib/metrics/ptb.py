@@ -12,9 +12,9 @@ is a set of regular expressions that was fitted to the Java program by compariso
 ours cuts 852 of them the same.
 **Quirks** Brackets become "-lrb-" and "-rrb-" and stay in the caption, for coco-caption
 drops only the spelling in capitals, before which the text was lowered. Of "!!" and "?!"
-nothing is dropped either, only single marks are. "2 3/4" is one word. A slash or a hyphen joins words, a
-dash ("--") is dropped. Pounds become "#", euros "$". Signs that the tokenizer does not
-know, such as emoji, vanish without a trace.
+nothing is dropped either, only single marks are. "2 3/4" is one word. A slash or a
+hyphen joins words, a dash ("--") is dropped. Pounds become "#", euros "$". Signs that
+the tokenizer does not know, such as emoji, vanish without a trace.
 **Differs** The Java program reads all captions as one text: an abbreviation at the end
 of a caption gets a full stop of its own if the *next* caption begins with a capital.
 Ours sees one caption at a time, and adds none. Rare matter, such as telephone numbers,
