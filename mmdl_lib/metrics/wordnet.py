@@ -26,6 +26,6 @@ def wordnet_synonyms() -> Callable[[str], frozenset] | None:
         from nltk.corpus import wordnet
 
         wordnet.ensure_loaded()
-    except (ImportError, LookupError):
+    except (ImportError, LookupError, OSError):
         return None
     return lambda word: frozenset(s.name() for s in wordnet.synsets(word))

@@ -151,6 +151,16 @@ def test_without_nltk_or_its_data_there_are_no_synonyms(monkeypatch):
     assert wordnet_synonyms() is None
 
 
+@pytest.mark.parametrize("error", [LookupError, OSError])
+def test_missing_or_broken_data_count_as_no_wordnet(error, monkeypatch):
+    def fail():
+        raise error
+
+    corpus = types.SimpleNamespace(wordnet=types.SimpleNamespace(ensure_loaded=fail))
+    monkeypatch.setitem(sys.modules, "nltk.corpus", corpus)
+    assert wordnet_synonyms() is None
+
+
 def test_synonyms_are_names_of_synsets(monkeypatch):
     def synsets(word):
         return [types.SimpleNamespace(name=lambda n=n: n) for n in cars(word)]
