@@ -12,40 +12,30 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from simclr import CROP, VIEWS, pictures  # the recipe beside this one
 
 from mmdl_lib import demos, pretrained
 from mmdl_lib.core import generator
 from mmdl_lib.data import shapes
-from mmdl_lib.data.views import Views, two_views
+from mmdl_lib.data.views import two_views
 from mmdl_lib.demos._export import enlarge, network, pixels, to_image, webp, write
 from mmdl_lib.demos._networks import Project
 
 OUT = demos.HERE / "augment"
-SIZE = 32
-SETS = 3
-CROPS = Views(area=(0.2, 1.0), flip=0.5)
-COLORS = replace(CROPS, jitter=1.0)
+SETS, SIZE, SEED = 3, 16, 80_000
+COLORS = replace(VIEWS, jitter=1.0, grey=0.0)
 
 
-def pictures(seed):
-    """Eight pictures of one object; no two share a color or a shape."""
-    scenes = shapes.sample(8, seed=seed, objects=1, held_out="include")
-    g = generator(seed)
-    color, shape = scenes.color.clone(), scenes.shape.clone()
-    color[:, 0], shape[:, 0] = (
-        torch.randperm(8, generator=g),
-        torch.randperm(8, generator=g),
-    )
-    size, texture = torch.full_like(color, 2), torch.zeros_like(color)
-    center = scenes.center.clamp(10, 22)
-    scenes = replace(
-        scenes, color=color, shape=shape, size=size, texture=texture, center=center
-    )
-    names = [
-        f"{'an' if thing.color[0] in 'aeiou' else 'a'} {thing.color} {thing.shape}"
-        for (thing,) in scenes.things()
+def gallery(number):
+    """Eight new pictures as in SimCLR's training, no two of one color or shape."""
+    image, shape, color = pictures(1000, SEED)
+    named = [
+        ((shape == s) & (color == c)).nonzero()[number, 0]
+        for c, s in enumerate(torch.randperm(8, generator=generator(number)))
     ]
-    return names, scenes.render(SIZE)
+    words = [f"{shapes.COLORS[color[i]]} {shapes.SHAPES[shape[i]]}" for i in named]
+    names = [f"{'an' if word[0] in 'aeiou' else 'a'} {word}" for word in words]
+    return names, image[torch.stack(named)]
 
 
 def export(simclr) -> bytes:
@@ -58,17 +48,17 @@ def export(simclr) -> bytes:
 def facts() -> str:
     """Everything but the network, as one JSON text."""
     sets = [
-        [{"name": n, "pixels": pixels(p)} for n, p in zip(*pictures(seed), strict=True)]
-        for seed in range(SETS)
+        [{"name": n, "pixels": pixels(p)} for n, p in zip(*gallery(i), strict=True)]
+        for i in range(SETS)
     ]
     return json.dumps({"size": SIZE, "sets": sets})
 
 
 def still() -> bytes:
     """A picture, two views and a view of another one: by crops, and with colors."""
-    image = shapes.to_float(pictures(0)[1])
+    image = shapes.to_float(gallery(0)[1])
     rows = []
-    for settings in (CROPS, COLORS):
+    for settings in (CROP, COLORS):
         first, second = two_views(image, settings, generator=generator(2))
         row = [image[0], first[0], second[0], first[1]]
         tiles = [

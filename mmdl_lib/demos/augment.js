@@ -132,17 +132,17 @@ export const toFloat = (pixels) => Float32Array.from(pixels, (x) => x / 127.5 - 
 const toBytes = (view) => Uint8Array.from(view, (x) => Math.round((x + 1) * 127.5));
 
 // ---- two ways to compare
-/** How much of each of twelve hues; a pixel counts by its chroma, so grey does not. */
+/** Three histograms of pixels in bytes, one a channel, of six bins each. */
 export function histogram(pixels, n) {
-  const bins = new Float32Array(12), m = n * n;
-  for (let p = 0; p < m; p++) {
-    const [, chroma, place] = wheel(pixels[p], pixels[m + p], pixels[2 * m + p]);
-    const at = 2 * modulo(place, 6), low = Math.floor(at) % 12;
-    bins[low] += chroma * (1 - (at % 1));
-    bins[(low + 1) % 12] += chroma * (at % 1);
-  }
+  const bins = new Float32Array(18), m = n * n;
+  pixels.forEach((x, i) => {
+    bins[6 * Math.floor(i / m) + Math.min(5, Math.floor((6 * x) / 255))] += 1 / m;
+  });
   return bins;
 }
+
+/** Share of the pixels that two such histograms have in common. */
+export const overlap = (a, b) => 1 - a.reduce((sum, x, i) => sum + Math.abs(x - b[i]), 0) / 6;
 
 /** Cosine of two vectors; 0 where one of them is 0. */
 export function cosine(a, b) {
@@ -151,10 +151,11 @@ export function cosine(a, b) {
   return lengths > 1e-12 ? dot(a, b) / lengths : 0;
 }
 
-/** Share of first views that are nearest to their own second view; ties count in part. */
-export function found(first, second) {
+/** Share of first views that are most similar to their own second view, by `compare`;
+    ties count in part. */
+export function found(first, second, compare) {
   const points = first.map((a, i) => {
-    const near = second.map((b) => cosine(a, b)), best = Math.max(...near);
+    const near = second.map((b) => compare(a, b)), best = Math.max(...near);
     return near[i] < best ? 0 : 1 / near.filter((x) => x === best).length;
   });
   return points.reduce((a, b) => a + b) / points.length;
@@ -172,8 +173,9 @@ const STEPS = {
 const PRESETS = {
   "Crop and flip": ["crop", "flip"],
   "With color jitter": ["crop", "flip", "jitter"],
-  "All of SimCLR": ["crop", "flip", "jitter", "grey", "blur"],
+  "As in training": ["crop", "flip", "jitter", "grey"],
 };
+const COMPARE = { color: overlap, simclr: cosine };
 const ROUNDS = 12;
 const percent = (x) => `${Math.round(100 * x)} %`;
 
@@ -228,8 +230,7 @@ function build(el, { size }) {
   const status = make("p", { className: "status",
     attributes: { role: "status", "aria-live": "polite" } });
   el.append(
-    make("p", {}, "Views 1 and 2 come from the same picture. What gives it " +
-      "away, its colors or its shape?"),
+    make("p", {}, "Views 1 and 2 show one picture. What gives that away, color or shape?"),
     thumbs,
     make("div", { className: "frames" }, ...frames.map(([, box]) => box)),
     make("div", { className: "presets" }, ...presets, again),
@@ -238,9 +239,10 @@ function build(el, { size }) {
         ...Object.values(controls).flatMap(({ row }) => row)),
       color.box, simclr.box),
     status,
-    make("p", { className: "note" }, "Bars are cosines: of histograms of twelve hues, grey left " +
-      "out, and of SimCLR's projections. Partner found: how often view 2 is the nearest among a " +
-      "view of each of the eight pictures, over many draws; guessing finds 12 %."));
+    make("p", { className: "note" }, "Bars are similarities: how far two " +
+      "histograms overlap, of six bins a channel, and the cosine of SimCLR's projections. " +
+      "Partner found: how often view 2 is the most similar among views of all eight pictures; " +
+      "guessing finds 12 %. SimCLR was trained on views like those of the third button."));
   return { canvases: frames.map(([canvas]) => canvas), controls, again, presets, thumbs, color,
     simclr, status };
 }
@@ -276,7 +278,7 @@ function run(el, facts, open) {
       if (!values[name]) continue;
       const [one, two, other] = values[name];
       [two, other].forEach((v, row) => {
-        const near = cosine(one, v);
+        const near = COMPARE[name](one, v);
         part.show(row, near, fixed(near, 2));
       });
     }
@@ -308,7 +310,7 @@ function run(el, facts, open) {
         if (now !== turn) return;
         for (const name of ["color", "simclr"]) {
           if (!all[name]) continue;
-          share[name] += found(all[name].slice(0, 8), all[name].slice(8));
+          share[name] += found(all[name].slice(0, 8), all[name].slice(8), COMPARE[name]);
           ui[name].show(2, share[name] / round, percent(share[name] / round));
         }
       }
@@ -353,8 +355,8 @@ function run(el, facts, open) {
     return update();
   }
 
-  ui.controls.crop.slider.value = 20;
-  ui.controls.jitter.slider.value = 1;
+  ui.controls.crop.slider.value = 30;
+  ui.controls.jitter.slider.value = 0.5;
   for (const { input, slider } of Object.values(ui.controls)) {
     input.onchange = update;
     if (slider) slider.oninput = update;
@@ -398,7 +400,7 @@ const STYLE = `
 .mmdl-augment :is(.check, .slider) input { accent-color: var(--accent); }
 .mmdl-augment .value { font-variant-numeric: tabular-nums; text-align: right; }
 .mmdl-augment .title { font-weight: 600; margin: 0 0 0.3em; }
-.mmdl-augment .score b { width: 3.2em; text-align: right; white-space: nowrap; }
+.mmdl-augment .score b { width: 3.6em; text-align: right; white-space: nowrap; }
 .mmdl-augment .sum { border-top: 1px solid var(--edge); padding-top: 0.4em; }
 `;
 
