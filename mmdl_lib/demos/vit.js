@@ -251,6 +251,7 @@ const STYLE = `
 .mmdl-vit .names { min-height: 15em; }
 .mmdl-vit .sheet { position: relative; overflow: hidden; }
 .mmdl-vit .sheet canvas { touch-action: none; cursor: crosshair; }
+.mmdl-vit .sheet canvas:focus-visible { outline-offset: -2px; }
 .mmdl-vit .ring { position: absolute; aspect-ratio: 1; border-radius: 50%; pointer-events: none;
   transform: translate(-50%, -50%); border: 1px solid #000; outline: 1px solid #fff; }
 .mmdl-vit .colors { display: flex; justify-content: space-between; margin: 0.6em 0; }
