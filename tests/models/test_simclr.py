@@ -1,6 +1,7 @@
 """SimCLR: the loss by brute force, its gradient, planted wrong versions, the head."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 
 from mmdl_lib.core import generator
 from mmdl_lib.models.simclr import (
+    LOSSES,
     SimCLR,
     contrastive_accuracy,
     entropy,
@@ -242,6 +244,24 @@ def test_the_loss_of_the_model_is_that_of_its_projections():
     assert terms["accuracy"] == contrastive_accuracy(*pairs(z1, z2))
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_config_chooses_the_loss_and_its_own_settings(name):
+    torch.manual_seed(0)
+    tiny = replace(SimCLR.PRESETS["tiny"], loss=name, temperature=0.3, margin=0.2)
+    model = SimCLR(tiny).eval()
+    batch = SimCLR.example_batch(tiny, 4, generator=generator(0))
+    found = pairs(*(model(batch[v]).projection for v in ("view1", "view2")))
+    mined = semi_hard(*found, margin=0.2)
+    want = {
+        "nt-xent": nt_xent(*found, temperature=0.3),
+        "nt-logistic": nt_logistic(*found, temperature=0.3),
+        "margin": margin_loss(*found, margin=0.2),
+        "nt-logistic-semi-hard": nt_logistic(*mined, temperature=0.3),
+        "margin-semi-hard": margin_loss(*mined, margin=0.2),
+    }
+    assert torch.allclose(model.loss(batch)["loss"], want[name], atol=1e-5)
+
+
 def test_swapping_the_views_changes_nothing():
     torch.manual_seed(0)
     model = SimCLR.from_preset("tiny").eval()
@@ -279,7 +299,5 @@ def test_a_batch_of_one_picture_is_named():
 
 
 def test_an_unknown_loss_is_named():
-    from dataclasses import replace
-
     with pytest.raises(ValueError, match="expected a loss of nt-xent"):
         SimCLR(replace(SimCLR.PRESETS["tiny"], loss="triplet"))
