@@ -143,16 +143,25 @@ def _phrases(one, other, paraphrases):
                         yield i, j - i, k, len(words)
 
 
+def _bits(start: int, length: int) -> int:
+    """Places of words as bits of a number: sets that are quick to copy."""
+    return ((1 << length) - 1) << start
+
+
 class _Path(NamedTuple):
-    """A partial alignment; `end` is where its open chunk ends in the candidate."""
+    """A partial alignment; `end` is where its open chunk ends in the candidate.
+
+    `used` and `taken` are the words of reference and candidate that it has, `chosen` is
+    its last match behind all earlier ones.
+    """
 
     matched: int = 0
     chunks: int = 0
     distance: int = 0
     next: int = 0
     end: int = -1
-    used: frozenset = frozenset()
-    taken: frozenset = frozenset()
+    used: int = 0
+    taken: int = 0
     chosen: tuple = ()
 
     @property
@@ -169,9 +178,9 @@ class _Path(NamedTuple):
             distance=self.distance + distance,
             next=match.at + match.length,
             end=match.of + match.width,
-            used=self.used | set(range(match.at, match.at + match.length)),
-            taken=self.taken | set(range(match.of, match.of + match.width)),
-            chosen=(*self.chosen, match),
+            used=self.used | _bits(match.at, match.length),
+            taken=self.taken | _bits(match.of, match.width),
+            chosen=(self.chosen, match),
         )
 
 
@@ -205,9 +214,9 @@ def align(
             counts = cover[at : at + m.length] + covered[m.of : m.of + m.width]
             if set(counts) == {1}:
                 fixed[at] = m
-    used = {m.at + i for m in fixed.values() for i in range(m.length)}
-    taken = {m.of + i for m in fixed.values() for i in range(m.width)}
-    paths = [_Path(used=frozenset(used), taken=frozenset(taken))]
+    used = sum(_bits(m.at, m.length) for m in fixed.values())
+    taken = sum(_bits(m.of, m.width) for m in fixed.values())
+    paths = [_Path(used=used, taken=taken)]
     for at, some in enumerate(found):
         paths = [
             path
@@ -218,20 +227,23 @@ def align(
         p._replace(chunks=p.chunks + (p.end != -1))
         for p in sorted(paths, key=lambda p: p.rank)[:BEAM]
     ]
-    return list(min(ends, key=lambda p: p.rank).chosen)
+    chosen, alignment = min(ends, key=lambda p: p.rank).chosen, []
+    while chosen:
+        chosen, match = chosen
+        alignment.append(match)
+    return alignment[::-1]
 
 
 def _advance(path: _Path, at: int, some: list[Match], fixed: dict) -> list[_Path]:
     """What can be done with the next word of the reference: match or skip it."""
     if at < path.next:
         return [path]
-    if at in path.used:
+    if path.used >> at & 1:
         return [path.add(fixed[at], distance=abs(at - fixed[at].of))]
     out = []
     for match in some:
-        words = range(match.at, match.at + match.length)
-        theirs = range(match.of, match.of + match.width)
-        if not (path.used & set(words) or path.taken & set(theirs)):
+        free = not path.used & _bits(match.at, match.length)
+        if free and not path.taken & _bits(match.of, match.width):
             out.append(path.add(match, distance=0))
             # the distance goes to the path without the match: see the quirks
             path = path._replace(distance=path.distance + abs(match.at - match.of))

@@ -191,5 +191,7 @@ def test_bad_input_gets_one_clear_sentence(call, said, true, sentence):
 def test_empty_strange_and_long_texts_are_scored():
     assert meteor(["", "a", ""], [["a"], [""], [""]]) == [0, 0, 0]
     assert meteor(["日本🙂"], [["日本"]]) == [1]
-    long = " ".join(f"w{i} w{i % 7}" for i in range(150))
+    long = " ".join(f"w{i}" for i in range(400))
     assert meteor([long], [[long]]) == [1]
+    # a word that occurs often has many places to go
+    assert meteor(["a " * 40], [["a " * 40]]) == [1]
