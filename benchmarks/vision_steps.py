@@ -97,8 +97,9 @@ def step(model, loss):
 
 
 def ntxent():
-    from mmdl_lib.models.simclr import nt_xent, pairs
     from pytorch_metric_learning.losses import NTXentLoss
+
+    from mmdl_lib.models.simclr import nt_xent, pairs
 
     z = torch.randn(512, 128, requires_grad=True)
     label, peer = torch.arange(256).repeat(2), NTXentLoss(temperature=0.1)
