@@ -27,13 +27,12 @@ the mean of CIDEr-D and call it CIDEr.
 words are those of `caption_words` in `ptb.py`.
 **Quirks** Rarity is counted on the references of the captions under test, so a score
 depends on which other captions are scored with it: never compare numbers over different
-sets, and with a single picture every weight, and with it every score, is 0.
-An n-gram that no reference holds counts as one that a single picture has. The official
-difference in length is one of pairs of words, not of words: equal but for texts of no
-word. coco-caption has no CIDEr without "-D"; ours has no factor of 10 and follows the
-paper. The paper reduces words to their stems, which the official code does not, nor do
-we; and it divides counts by the number of n-grams in the text, which no cosine sees,
-but the clipping of CIDEr-D would.
+sets, and with a single picture every weight, and with it every score, is 0. An n-gram
+that no reference holds counts as one that a single picture has. coco-caption has no
+CIDEr without "-D"; ours has no factor of 10 and follows the paper. The paper reduces
+words to their stems, which the official code does not, nor do we; and it divides counts
+by the number of n-grams in the text, which no cosine sees, but the clipping of CIDEr-D
+would.
 """
 
 import math
@@ -86,13 +85,13 @@ def _score(texts: _Texts, similarity: Callable) -> list[float]:
         total = 0.0
         for reference in references:
             true = texts.weigh(reference)
-            total += similarity(said, true, _pairs(candidate) - _pairs(reference))
+            total += similarity(said, true, _length(candidate) - _length(reference))
         out.append(total / ORDER / len(references))
     return out
 
 
-def _pairs(text: list[Counter]) -> int:
-    return text[1].total()
+def _length(text: list[Counter]) -> int:
+    return text[0].total()
 
 
 def cider(

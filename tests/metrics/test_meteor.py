@@ -6,7 +6,7 @@ import types
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdl_lib.metrics.meteor import (
@@ -97,6 +97,7 @@ def test_an_alignment_uses_each_word_once_and_all_exact_words(said, true):
     assert all(said[m.of] == true[m.at] for m in found if m.stage == 0)
 
 
+@settings(max_examples=15)
 @given(corpora)
 def test_range_perfect_score_order_and_copies(pairs):
     said, true = zip(*pairs, strict=True)
@@ -191,7 +192,7 @@ def test_bad_input_gets_one_clear_sentence(call, said, true, sentence):
 def test_empty_strange_and_long_texts_are_scored():
     assert meteor(["", "a", ""], [["a"], [""], [""]]) == [0, 0, 0]
     assert meteor(["日本🙂"], [["日本"]]) == [1]
-    long = " ".join(f"w{i}" for i in range(400))
+    long = " ".join(f"w{i}" for i in range(200))
     assert meteor([long], [[long]]) == [1]
     # a word that occurs often has many places to go
-    assert meteor(["a " * 40], [["a " * 40]]) == [1]
+    assert meteor(["a " * 20], [["a " * 20]]) == [1]
