@@ -117,8 +117,6 @@ def _matches(said, true, synonyms, paraphrases) -> list[list[Match]]:
                     found[at].append(Match(at, 1, of, 1, stage))
 
     pairs(0, str.__eq__)
-    if said == true:
-        return found
     stems = {word: stem(word) for word in {*said, *true}}
     pairs(1, lambda a, b: a != b and stems[a] == stems[b])
     if synonyms:

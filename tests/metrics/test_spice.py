@@ -34,6 +34,18 @@ GRAPHS = [
         "a star above no circle and a moon below the sun",
         {("star",), ("moon",), ("moon", "below", "sun"), ("sun",)},
     ),
+    (
+        "a star left of a moon and a red sun above a cross",
+        {
+            ("star",),
+            ("star", "left of", "moon"),
+            ("moon",),
+            ("sun",),
+            ("sun", "red"),
+            ("sun", "above", "cross"),
+            ("cross",),
+        },
+    ),
     ("a cat next to a dog", {("cat",), ("cat", "next to", "dog"), ("dog",)}),
     ("", set()),
     ("left of", set()),
