@@ -1,7 +1,7 @@
 """Write down what the official programs say, for machines that cannot run them.
 
 Command: python recipes/metrics.py
-Expected: about 30 seconds with Java and pycocoevalcap, and a download of 11 MB from the
+Expected: about 20 seconds of one core with Java and pycocoevalcap, and 12 MB from the
 package index. tests/metrics/reference.json gets what CoreNLP's tokenizer, METEOR 1.5
 and the SQuAD 2.0 script answer on tests/metrics/cases.json. The tests compare our
 metrics with these numbers, and where Java is present also with a fresh run of it.
