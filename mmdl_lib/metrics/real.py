@@ -6,7 +6,7 @@ V = \{i : L_i \neq \emptyset\}$$
 A picture often shows several things, and a single label calls the others wrong.
 "Reassessed labels" are the set $L_i$ of all classes that people accept.
 
-**Source** Beyer et al., Are we done with ImageNet?, 2020, arXiv 2006.07159, section 4.
+**Source** Beyer et al., Are we done with ImageNet?, 2020, arXiv 2006.07159.
 **Range** 0 to 1, higher is better.
 **Official implementation** the lines of Python in the readme of the authors' repository
 `google-research/reassessed-imagenet`.
