@@ -4,7 +4,10 @@ Command: python recipes/history.py            (all parts)
          python recipes/history.py relu       (or norm, dropout, pseudo, rotation,
                                                jigsaw, weights, photos, summary)
          python recipes/history.py relu.0     (one seed of a part)
-Expected: TODO
+Expected: about six minutes on one core. ReLU ends lower than tanh, dropout narrows the
+gap between training and test, pseudo-labels help a little, and puzzles are solved without
+better features. The tiny net names 89 % of the pictures. The measured values stand in
+results/history.json.
 """
 
 import functools
