@@ -5,7 +5,7 @@ Command: python recipes/history.py            (all parts)
                                                jigsaw, weights, photos, summary)
          python recipes/history.py relu.0     (one seed of a part)
 Expected: about six minutes on one core. ReLU ends lower than tanh, dropout narrows the
-gap between training and test, pseudo-labels help a little, and puzzles are solved without
+gap between training and test, pseudo-labels help a little, puzzles are solved without
 better features. The tiny net names 89 % of the pictures. The measured values stand in
 results/history.json.
 """
