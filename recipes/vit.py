@@ -3,8 +3,9 @@
 Command: python recipes/vit.py              (all parts)
          python recipes/vit.py weights      (or data, kinds, shift, resolution, student,
                                              summary; data.0 is its first seed)
-Expected: about 30 minutes on one core. Little data favors the convnet; the tiny ViT
-names most color and shape pairs. The measured values stand in results/vit.json.
+Expected: about 20 minutes on one core. Little data favors the convnet; the tiny ViT
+names nearly all pairs of color and shape. The measured values stand in
+results/vit.json.
 """
 
 import sys
@@ -24,7 +25,8 @@ from mmdl_lib.models.vit import ViT, ViTConfig
 from mmdl_lib.record import claim, interval, keep, results
 from mmdl_lib.train import fit
 
-STEPS, BATCH, SEEDS = 400, 64, 3
+STEPS, BATCH = 300, 64
+SEEDS, STUDENT_SEEDS = 3, 4
 SIZES = (500, 4000, 32_000)
 CLEAR = {"resolution": 32, "sizes": (1, 2), "pairs": True}  # what the weights learn
 SMALL = ViTConfig(image_size=(16, 16), patch=4, width=64, depth=4, heads=4, classes=8)
@@ -142,18 +144,20 @@ def shift(seed):
 
 
 def resolution(seed):
-    """From 32 to 48 pixels: positions interpolated, or learned anew."""
+    """From 32 to 48 pixels: positions interpolated, learned anew, or misplaced."""
     larger = CLEAR | {"resolution": 48}
     train_set = pictures(2000, 70_000 + seed, **larger)
     test = pictures(500, 90_000 + seed, **larger)
     found = {}
-    for name in ("interpolated", "fresh"):
+    for name in ("interpolated", "fresh", "shuffled"):
         model = pretrained.load("vit").resized((48, 48))
+        places, g = model.positions.table.data[1:], generator(seed)
         if name == "fresh":
-            torch.manual_seed(seed)
-            torch.nn.init.normal_(model.positions.table[1:].data, std=0.02)
+            places.normal_(std=0.02, generator=g)
+        if name == "shuffled":
+            places.copy_(places[torch.randperm(len(places), generator=g)])
         before = accuracy(model, *test)
-        train(model, *train_set, seed, steps=40, lr=3e-4)
+        train(model, *train_set, seed, steps=25, lr=3e-4)
         found[name] = {"before": before, "after": accuracy(model, *test)}
     return found
 
@@ -221,9 +225,11 @@ def summarize():
         return [a[arm]["test"] - b[f"ViT {large}"]["test"] for a, b in pairs]
 
     def same(values):
-        """No difference that counts: below three points, and zero inside."""
-        mean, low, high = interval(values)
-        return bool(low < 0 < high and abs(mean) < 0.03)
+        """Equal within ten points: yes, undecided ("partly"), or no."""
+        _, low, high = interval(values)
+        if not low < 0 < high:
+            return False
+        return True if low > -0.1 and high < 0.1 else "partly"
 
     lost = [
         (r["ViT"]["test"] - r["ViT"]["right"])
@@ -250,11 +256,17 @@ def summarize():
         ("interpolate", "Fine-tuned, interpolated positions beat random ones.")
         + ("used throughout (section 3.2)",)
         + (gain("resolution", "interpolated", "fresh", "after"),),
+        ("misplaced", "Fine-tuned, interpolated positions beat misplaced ones.")
+        + ("used throughout (section 3.2)",)
+        + (gain("resolution", "interpolated", "shuffled", "after"),),
         ("student", "A noised student beats its teacher.")
         + ("87.4 %, 1.9 points more than without (Xie et al., first version)",)
         + (gain("student", "noisy student", "teacher"),),
-        ("noise", "The student needs the noise.")
-        + ("worse without (Xie et al.)", gain("student", "noisy student", "student")),
+        ("plain-student", "A student without noise beats its teacher.")
+        + ("performance drops without noise (Xie et al.)",)
+        + (gain("student", "student", "teacher"),),
+        ("noise", "Noise makes the student better.")
+        + ("yes (Xie et al.)", gain("student", "noisy student", "student")),
     ]
     claims = []
     for name, words, paper, values in rows:
@@ -274,7 +286,8 @@ def main():
             keep("vit", group, value=weights())
         else:
             group, _, only = group.partition(".")
-            for seed in [int(only)] if only else range(SEEDS):
+            seeds = STUDENT_SEEDS if group == "student" else SEEDS
+            for seed in [int(only)] if only else range(seeds):
                 keep("vit", group, seed, value=GROUPS[group](seed))
         print(f"{group}: {time.perf_counter() - began:.0f} s", flush=True)
 
