@@ -3,9 +3,9 @@
 Command: python recipes/byol.py               (all parts, all seeds)
          python recipes/byol.py collapse 0 2  (one part, seeds 0 and 1)
 Parts: collapse, tau, rounds, augment, batch, sides, others, long, weights, summary.
-Expected: about 30 minutes on one core. With predictor and slow target the shape probe
-reaches about two thirds, without either it does not. The measured values stand in
-results/byol.json.
+Expected: about 25 minutes on one core, some 10 s for a run. Without predictor or without
+stop-gradient the spread of z falls below 0.1, BYOL keeps 0.8; its shape probe is about
+0.57 after 120 steps and 0.77 after 360. All values stand in results/byol.json.
 
 Pictures are single, large, solid shapes on plain ground, 16 x 16; the views change the
 color and crop, and the probe asks for the shape.
