@@ -1,5 +1,7 @@
 """Features of our own network: FID on shapes does what FID is for."""
 
+import doctest
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from mmdl_lib.data import shapes, views
 from mmdl_lib.metrics.fid import fid
 from mmdl_lib.metrics.kid import kid
 from mmdl_lib.metrics.precision_recall import precision_recall
+from mmdl_lib.pretrained import features
 from mmdl_lib.pretrained.features import inception_features, shapes_features
 
 N = 300
@@ -115,3 +118,9 @@ def test_a_batch_of_nothing_and_missing_weights_are_named_in_one_sentence(tmp_pa
         shapes_features(image, batch=0)
     with pytest.raises(FileNotFoundError, match="FID weights of Inception-v3"):
         inception_features(image, tmp_path / "none.pth")
+
+
+def test_the_example_is_there_and_true():
+    found = doctest.testmod(features)
+    assert found.attempted > 0
+    assert found.failed == 0
