@@ -3,7 +3,7 @@
 Command: python recipes/byol.py               (all parts, all seeds)
          python recipes/byol.py collapse 0 2  (one part, seeds 0 and 1)
 Parts: collapse, tau, rounds, augment, batch, sides, others, long, weights, summary.
-Expected: about 25 minutes on one core, some 10 s for a run. Without predictor or without
+Expected: about 25 minutes on one core, some 10 s for a run. Without predictor or
 stop-gradient the spread of z falls below 0.1, BYOL keeps 0.8; its shape probe is about
 0.57 after 120 steps and 0.77 after 360. All values stand in results/byol.json.
 
