@@ -22,7 +22,9 @@ KEPT = "nbval-check-output"  # deterministic text that nbval compares
 LINES = 15  # of a code cell, blank lines not counted
 BODY = 10  # of a function in a cell
 ALT = 20  # letters of the shortest useful alternative text
-DRAWING = {"images", "curve", "bars", "heat"}  # functions of viz that demand alt
+# functions of viz that demand alt
+DRAWING = {"images", "curve", "bars", "heat", "diagram", "scatter", "tradeoff"}
+DRAWING |= {"silhouettes"}
 
 FENCE = re.compile(r"^(?P<fence>`{3,}|:{3,})\{(?P<name>[\w-]+)\}\s*(?P<title>.*)$")
 CODE = re.compile(
