@@ -241,7 +241,7 @@ SHARE = "Difference of the accuracy on new pictures, at equal multiply-adds."
 
 
 def summarize():
-    """Write the claims beside the runs; a claim needs at least two seeds."""
+    """Write the claims beside the runs; a claim needs at least three seeds."""
     whole = results("efficientnet")
     groups = {name: list(whole[name].values()) for name in GROUPS if name in whole}
     runs = groups["axes"]
@@ -310,7 +310,7 @@ def summarize():
             "note": SHARE,
         }
     )
-    claims = [claim(**facts) for facts in told if len(facts["values"]) > 1]
+    claims = [claim(**facts) for facts in told if len(facts["values"]) > 2]
     keep("efficientnet", "claims", value=claims)
 
 
