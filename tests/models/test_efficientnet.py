@@ -255,6 +255,13 @@ def test_the_normalization_of_the_pixels_is_inside_the_model():
     assert torch.allclose(shifted(2 * picture - 1), model(seen), atol=1e-5)
 
 
+def test_lite_nets_subtract_127_and_divide_by_128():
+    # MEAN_RGB and STDDEV_RGB of the authors' efficientnet_lite_builder.py
+    lite = EfficientNet.PRESETS["Lite0"]
+    assert [255 * v for v in lite.mean] == pytest.approx([127] * 3)
+    assert [255 * v for v in lite.std] == pytest.approx([128] * 3)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 32, 32), (1, 4, 32, 32)])
 def test_wrong_channels_are_named(shape):
     model = EfficientNet.from_preset("tiny").eval()
