@@ -23,7 +23,7 @@ from mmdl_lib.demos._networks import Project
 
 OUT = demos.HERE / "augment"
 SETS, SIZE, SEED = 3, 16, 80_000
-COLORS = replace(VIEWS, jitter=1.0, grey=0.0)
+COLORS = replace(VIEWS, jitter=1.0, gray=0.0)
 
 
 def gallery(number):

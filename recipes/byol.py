@@ -37,7 +37,7 @@ from mmdl_lib.train import fit
 TRAIN, TEST, LABELS = 4000, 1000, 1000
 STEPS, BATCH, SEEDS, EVERY, LR = 120, 64, 3, 12, 3e-3
 COLOR = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.5}
-BASE = Views(area=(0.4, 1.0), flip=0.5, jitter=1.0, grey=0.2, **COLOR)
+BASE = Views(area=(0.4, 1.0), flip=0.5, jitter=1.0, gray=0.2, **COLOR)
 TINY = replace(BYOL.PRESETS["tiny"], tau=0.97)
 
 
@@ -178,8 +178,8 @@ def rounds(seed, count=4):
 def augment(seed):
     sets = {
         "all": BASE,
-        "no grey": replace(BASE, grey=0.0),
-        "no color": replace(BASE, grey=0.0, jitter=0.0),
+        "no gray": replace(BASE, gray=0.0),
+        "no color": replace(BASE, gray=0.0, jitter=0.0),
     }
     for name, views in sets.items():
         if name != "all":  # in `collapse`

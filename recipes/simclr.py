@@ -141,7 +141,7 @@ def base(seed):
 ALONE = {
     "crop": {"area": (0.3, 1.0), "flip": 0.5},
     "cutout": {"cutout": 1.0},
-    "color": {"jitter": 0.8, "grey": 0.2, "strength": 0.5},
+    "color": {"jitter": 0.8, "gray": 0.2, "strength": 0.5},
     "noise": {"noise": 1.0, "std": 0.3},
     "rotate": {"rotate": 1.0},
 }
@@ -217,7 +217,7 @@ def transformed(image, seed):
 
     return {
         "rotation": (views.rotate(image, turns), turns),
-        "grey or color": (either(views.grey(image)), kind),
+        "gray or color": (either(views.gray(image)), kind),
         "noise or none": (either(loud), kind),
     }
 

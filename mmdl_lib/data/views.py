@@ -4,7 +4,7 @@ Each step is a function of a batch (b, 3, h, w) in [-1, 1] and of one parameter 
 picture, and returns such a batch on the same device. `view` draws the parameters, so
 that every picture of a batch is changed in its own way, and applies the steps in this
 order: crop and flip, quarter turns, cutout, brightness, contrast, saturation, hue,
-grey, blur, solarize, Sobel, noise.
+gray, blur, solarize, Sobel, noise.
 
 Differs from the code of the papers: we interpolate bilinearly, not bicubically; a crop
 that would stick out is made narrower, not drawn again; the four color steps come in one
@@ -39,7 +39,7 @@ class Views:
     rotate: float = 0.0  # by 90, 180 or 270 degrees
     cutout: float = 0.0
     jitter: float = 0.0
-    grey: float = 0.0
+    gray: float = 0.0
     blur: float = 0.0
     solarize: float = 0.0
     sobel: float = 0.0
@@ -54,7 +54,7 @@ class Views:
     std: float = 0.5  # of the noise; pixels lie in [-1, 1]
 
     def __post_init__(self):
-        chances = (self.flip, self.rotate, self.cutout, self.jitter, self.grey)
+        chances = (self.flip, self.rotate, self.cutout, self.jitter, self.gray)
         chances += (self.blur, self.solarize, self.sobel, self.noise)
         if not all(0 <= chance <= 1 for chance in chances):
             raise ValueError(f"expected probabilities in [0, 1], got {self}.")
@@ -66,7 +66,7 @@ class Views:
 
 NOTHING = Views()
 # Chen et al. 2020, appendix A; a picture has 224 pixels a side there
-SIMCLR = Views(area=(0.08, 1.0), flip=0.5, jitter=0.8, grey=0.2, blur=0.5)
+SIMCLR = Views(area=(0.08, 1.0), flip=0.5, jitter=0.8, gray=0.2, blur=0.5)
 # their appendix B.9 for CIFAR-10: half the strength, no blur
 SIMCLR_CIFAR = replace(SIMCLR, blur=0.0, strength=0.5)
 # Grill et al. 2020, Table 6: the two views of BYOL differ in blur and solarization
@@ -113,7 +113,7 @@ def rotate(image: Image, turns: Int[Tensor, " b"]) -> Image:
 
 
 def cut_out(image: Image, center: Float[Tensor, "b 2"], side: float = 0.5) -> Image:
-    """Hide a square behind grey; `center` is (y, x), shares of the picture."""
+    """Hide a square behind gray; `center` is (y, x), shares of the picture."""
     inside = []
     for axis, size in enumerate(image.shape[2:]):
         place = (torch.arange(size, device=image.device) + 0.5) / size
@@ -128,14 +128,14 @@ def brightness(image: Image, factor: Float[Tensor, " b"]) -> Image:
 
 
 def contrast(image: Image, factor: Float[Tensor, " b"]) -> Image:
-    """Move pixels away from the mean grey of their picture, or towards it."""
-    mean = grey(image).mean((1, 2, 3), keepdim=True)
+    """Move pixels away from the mean gray of their picture, or towards it."""
+    mean = gray(image).mean((1, 2, 3), keepdim=True)
     return torch.lerp(mean, image, _each(factor, image)).clamp(-1, 1)
 
 
 def saturation(image: Image, factor: Float[Tensor, " b"]) -> Image:
-    """Move pixels away from their own grey, or towards it."""
-    return torch.lerp(grey(image), image, _each(factor, image)).clamp(-1, 1)
+    """Move pixels away from their own gray, or towards it."""
+    return torch.lerp(gray(image), image, _each(factor, image)).clamp(-1, 1)
 
 
 def hue(image: Image, turn: Float[Tensor, " b"]) -> Image:
@@ -143,7 +143,7 @@ def hue(image: Image, turn: Float[Tensor, " b"]) -> Image:
     value, largest = image.max(1, keepdim=True)
     chroma = value - image.amin(1, keepdim=True)
     r, g, b = image.split(1, 1)
-    # hue in sixths of the wheel, from the largest channel; grey has none, hence 1e-6
+    # hue in sixths of the wheel, from the largest channel; gray has none, hence 1e-6
     place = torch.where(largest == 0, g - b, torch.where(largest == 1, b - r, r - g))
     place = place / chroma.clamp(min=1e-6) + 2 * largest + 6 * _each(turn, image)
     # a channel is lowered by how far the hue lies from its own third of the wheel
@@ -151,7 +151,7 @@ def hue(image: Image, turn: Float[Tensor, " b"]) -> Image:
     return value - chroma * torch.minimum(away, 4 - away).clamp(0, 1)
 
 
-def grey(image: Image) -> Image:
+def gray(image: Image) -> Image:
     """Luma as ITU-R BT.601 weighs it, in all three channels."""
     weight = image.new_tensor([0.299, 0.587, 0.114])
     return torch.einsum("bchw,c->bhw", image, weight)[:, None].expand_as(image)
@@ -277,7 +277,7 @@ def view(
     center = uniform(2 * n).view(n, 2)
     image = sometimes(image, s.cutout, lambda x: cut_out(x, center, s.side))
     image = sometimes(image, s.jitter, jitter)
-    image = sometimes(image, s.grey, grey)
+    image = sometimes(image, s.gray, gray)
     image = sometimes(image, s.blur, lambda x: blur(x, uniform(n, *s.sigma)))
     image = sometimes(image, s.solarize, solarize)
     image = sometimes(image, s.sobel, sobel)

@@ -34,7 +34,7 @@ export function crop(picture, n, [top, left, height, width], flip = false) {
 export const brightness = (picture, _, factor) =>
   floats(picture, (x) => clamp((x + 1) * factor - 1));
 
-export function grey(picture, n) {
+export function gray(picture, n) {
   const [r, g, b] = [0, n * n, 2 * n * n];
   return floats(picture, (_, i) => {
     const p = i % (n * n);
@@ -43,12 +43,12 @@ export function grey(picture, n) {
 }
 
 export function contrast(picture, n, factor) {
-  const mean = grey(picture, n).reduce((a, b) => a + b) / picture.length;
+  const mean = gray(picture, n).reduce((a, b) => a + b) / picture.length;
   return floats(picture, (x) => clamp(mean + factor * (x - mean)));
 }
 
 export function saturation(picture, n, factor) {
-  const light = grey(picture, n);
+  const light = gray(picture, n);
   return floats(picture, (x, i) => clamp(light[i] + factor * (x - light[i])));
 }
 
@@ -110,7 +110,7 @@ export function draw(n, settings, random = Math.random) {
     box: settings.crop ? box() : [0, 0, 1, 1],
     flip: Boolean(sometimes(settings.flip, 0.5, () => true)),
     jitter: sometimes(settings.jitter, 0.8, jitter),
-    grey: Boolean(sometimes(settings.grey, 0.2, () => true)),
+    gray: Boolean(sometimes(settings.gray, 0.2, () => true)),
     blur: sometimes(settings.blur, 0.5, () => uniform(0.1, 2)),
     noise: sometimes(settings.noise, 0.5, () => Float32Array.from({ length: 3 * n * n }, normal)),
   };
@@ -122,7 +122,7 @@ export function apply(picture, n, drawn) {
   const color = { brightness, contrast, saturation, hue };
   for (const [name, value] of Object.entries(drawn.jitter ?? {}))
     view = color[name](view, n, value);
-  if (drawn.grey) view = grey(view, n);
+  if (drawn.gray) view = gray(view, n);
   if (drawn.blur) view = blur(view, n, drawn.blur);
   if (drawn.noise) view = noise(view, n, drawn.noise);
   return view;
@@ -166,14 +166,14 @@ const STEPS = {
   crop: ["Crop", "keeps at least", { min: 5, max: 100, step: 5 }],
   flip: ["Flip", "half of the views"],
   jitter: ["Color jitter", "strength", { min: 0.1, max: 1, step: 0.1 }],
-  grey: ["Grey", "one view in five"],
+  gray: ["Gray", "one view in five"],
   blur: ["Blur", "half of the views"],
   noise: ["Noise", "half of the views"],
 };
 const PRESETS = {
   "Crop and flip": ["crop", "flip"],
   "With color jitter": ["crop", "flip", "jitter"],
-  "As in training": ["crop", "flip", "jitter", "grey"],
+  "As in training": ["crop", "flip", "jitter", "gray"],
 };
 const COMPARE = { color: overlap, simclr: cosine };
 const ROUNDS = 12;

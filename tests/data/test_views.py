@@ -10,7 +10,7 @@ from mmdl_lib.core import generator
 from mmdl_lib.data import views
 from mmdl_lib.data.views import BYOL_ONE, BYOL_TWO, NOTHING, SIMCLR, Views, two_views
 
-STEPS = ("rotate", "cutout", "jitter", "grey", "blur", "solarize", "sobel", "noise")
+STEPS = ("rotate", "cutout", "jitter", "gray", "blur", "solarize", "sobel", "noise")
 
 
 def pictures(n=6, h=16, w=16, seed=0):
@@ -74,12 +74,12 @@ def test_a_factor_of_one_and_a_whole_turn_change_nothing():
         assert torch.allclose(step(x, one), x, atol=1e-5), step.__name__
 
 
-def test_a_factor_of_zero_gives_black_flat_and_grey():
+def test_a_factor_of_zero_gives_black_flat_and_gray():
     x, zero = pictures(), torch.zeros(6)
     assert (views.brightness(x, zero) == -1).all()
     flat = views.contrast(x, zero)
     assert torch.allclose(flat, flat.mean((1, 2, 3), keepdim=True).expand_as(flat))
-    assert torch.allclose(views.saturation(x, zero), views.grey(x), atol=1e-6)
+    assert torch.allclose(views.saturation(x, zero), views.gray(x), atol=1e-6)
 
 
 def test_each_picture_has_its_own_factor():
@@ -99,7 +99,7 @@ def test_a_picture_is_changed_as_if_it_were_alone(step):
         assert torch.allclose(whole[i], step(x[i : i + 1], value[i : i + 1])[0])
 
 
-def test_a_third_of_the_wheel_makes_red_green_and_keeps_grey():
+def test_a_third_of_the_wheel_makes_red_green_and_keeps_gray():
     red = torch.tensor([0.8, -0.6, -0.6]).view(1, 3, 1, 1)
     third = torch.tensor([1 / 3])
     green = torch.tensor([-0.6, 0.8, -0.6]).view(1, 3, 1, 1)
@@ -228,7 +228,7 @@ def test_strength_scales_the_colors_and_zero_strength_is_no_jitter():
 
 def test_the_named_settings_hold_what_the_papers_print():
     assert (SIMCLR.area, SIMCLR.strength, SIMCLR.hue) == ((0.08, 1.0), 1.0, 0.2)
-    assert (SIMCLR.jitter, SIMCLR.grey, SIMCLR.blur) == (0.8, 0.2, 0.5)
+    assert (SIMCLR.jitter, SIMCLR.gray, SIMCLR.blur) == (0.8, 0.2, 0.5)
     assert (BYOL_ONE.blur, BYOL_ONE.solarize) == (1.0, 0.0)
     assert (BYOL_TWO.blur, BYOL_TWO.solarize) == (0.1, 0.2)
 
@@ -248,6 +248,6 @@ def test_what_is_no_picture_is_named(image, words):
 
 def test_impossible_settings_are_named():
     with pytest.raises(ValueError, match="probabilities"):
-        replace(SIMCLR, grey=1.5)
+        replace(SIMCLR, gray=1.5)
     with pytest.raises(ValueError, match="area"):
         replace(SIMCLR, area=(0.0, 1.0))

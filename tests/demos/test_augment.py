@@ -80,9 +80,9 @@ def test_a_color_step_is_that_of_the_library(page, pictures, name):
     agree(step(page, name, image, value), getattr(views, name)(image, value))
 
 
-def test_grey_blur_and_noise_are_those_of_the_library(page, pictures):
+def test_gray_blur_and_noise_are_those_of_the_library(page, pictures):
     image = to_float(pictures[-6:])
-    agree(step(page, "grey", image), views.grey(image))
+    agree(step(page, "gray", image), views.gray(image))
     sigma = torch.tensor([0.1, 0.3, 0.7, 1.0, 1.5, 2.0])
     agree(step(page, "blur", image, sigma), views.blur(image, sigma))
     drawn = torch.randn(image.shape, generator=generator(3))
@@ -105,7 +105,7 @@ def test_a_view_takes_its_steps_in_the_library_s_order(page, pictures):
                 "saturation": factor[i].item(),
                 "hue": factor[i].item() - 1,
             },
-            "grey": i == 2,
+            "gray": i == 2,
             "blur": sigma[i].item(),
             "noise": None,
         }
@@ -115,7 +115,7 @@ def test_a_view_takes_its_steps_in_the_library_s_order(page, pictures):
     wanted = views.brightness(wanted, factor)
     wanted = views.contrast(wanted, factor.flip(0))
     wanted = views.hue(views.saturation(wanted, factor), factor - 1)
-    wanted[2] = views.grey(wanted[2:3])[0]
+    wanted[2] = views.gray(wanted[2:3])[0]
     wanted = views.blur(wanted, sigma)
     js = f"""async ([n, pictures, drawn]) => {{ {MODULE}
       return pictures.map((x, i) =>
@@ -129,7 +129,7 @@ DRAW = f"""async ([n, settings, count]) => {{ {MODULE}
   const random = () => {{ state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32; }};
   return Array.from({{ length: count }}, () => m.draw(n, settings, random)); }}"""
-ALL = dict.fromkeys(("crop", "flip", "jitter", "grey", "blur"), True)
+ALL = dict.fromkeys(("crop", "flip", "jitter", "gray", "blur"), True)
 
 
 def test_parameters_are_drawn_as_the_library_draws_them(page):
@@ -146,7 +146,7 @@ def test_parameters_are_drawn_as_the_library_draws_them(page):
     far = (wanted[:, 2] * wanted[:, 3]).quantile(levels)
     torch.testing.assert_close(area, far, atol=0.03, rtol=0)
     simclr = views.SIMCLR
-    for name in ("flip", "jitter", "grey", "blur"):
+    for name in ("flip", "jitter", "gray", "blur"):
         share = np.mean([bool(d[name]) for d in drawn])
         assert share == pytest.approx(getattr(simclr, name), abs=0.03), name
     reach = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}

@@ -27,7 +27,7 @@ def peers():
     yield "saturation", FACTOR, enhance.adjust_saturation_with_gray_subtraction
     # kornia counts the wheel in radians
     yield "hue", turn, lambda x, t: enhance.adjust_hue(x, 2 * torch.pi * t)
-    yield "grey", None, lambda x: color.rgb_to_grayscale(x).expand_as(x)
+    yield "gray", None, lambda x: color.rgb_to_grayscale(x).expand_as(x)
     yield "solarize", None, lambda x: enhance.solarize(x, 0.5)
 
 
