@@ -142,11 +142,13 @@ def _pixels(image: Tensor) -> np.ndarray:
 def _tile(picture: np.ndarray, label) -> str:
     from PIL import Image
 
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode()
     h, w = picture.shape[:2]
-    scaling = "pixelated" if max(h, w) <= 64 else "auto"
+    small, buffer = max(h, w) <= 64, io.BytesIO()
+    # a photograph as PNG is several times as large
+    kind, options = ("png", {"optimize": True}) if small else ("webp", {"quality": 85})
+    Image.fromarray(picture).save(buffer, kind, **options)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    scaling = "pixelated" if small else "auto"
     below = ""
     if label is not None:
         words = html.escape(word(label))
@@ -155,7 +157,7 @@ def _tile(picture: np.ndarray, label) -> str:
         f'<div style="text-align:center"><svg viewBox="0 0 {w} {h}" '
         f'style="display:block;width:100%;border-radius:4px"><image width="{w}" '
         f'height="{h}" style="image-rendering:{scaling}" '
-        f'href="data:image/png;base64,{data}"/></svg>{below}</div>'
+        f'href="data:image/{kind};base64,{data}"/></svg>{below}</div>'
     )
 
 

@@ -10,7 +10,7 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 LIST_ITEM = re.compile(r"(\s*)- \S")
-CODE = re.compile(r"(``.+?``|`[^`\n]+`)")
+CODE = re.compile(r"(``.+?``|`[^`\n]+`|\$[^$\n]+\$)")
 LABEL = re.compile(r"sec-[\w-]+")  # of a chapter; Sphinx warns where there is none
 SECTION = """
 (api-{name})=
@@ -67,8 +67,16 @@ def children(package: str) -> list[str]:
 def to_rst(lines: list[str]) -> list[str]:
     """Our docstrings are plain Markdown: turn single backticks, lists and characters
     that reStructuredText would read as markup into what it understands."""
-    made, depth = [], None
+    made, depth, formula = [], None, False
     for line in lines:
+        if formula or line.lstrip().startswith("$$"):
+            opens = not formula
+            made += ["", ".. math::", ""] if opens else []
+            made.append("   " + line.strip().strip("$"))
+            # a formula opens and closes with $$, on one line or on several
+            formula = line.count("$$") < 2 if opens else "$$" not in line
+            made += [] if formula else [""]
+            continue
         item = LIST_ITEM.match(line)
         if item and depth is None and made and made[-1].strip():
             made.append("")
@@ -85,7 +93,9 @@ def inline(line: str) -> str:
     outside of code is escaped."""
     parts = CODE.split(line)
     for i, part in enumerate(parts):
-        if CODE.fullmatch(part):
+        if part.startswith("$") and CODE.fullmatch(part):
+            parts[i] = f":math:`{part.strip('$')}`"
+        elif CODE.fullmatch(part):
             code = part.strip("`")
             parts[i] = f":ref:`{code}`" if LABEL.fullmatch(code) else f"``{code}``"
         else:
@@ -114,6 +124,7 @@ def skip(app, what, name, obj, skipped, options):
 def outdated(app, env, added, changed, removed) -> list[str]:
     """Read the API pages again when a module has come or gone."""
     packages = ("mmdl_lib", "mmdl_lib.models", "mmdl_lib.data", "mmdl_lib.nn")
+    packages += ("mmdl_lib.metrics", "mmdl_lib.pretrained")
     now = [name for package in packages for name in children(package)]
     before, env.mmdl_modules = getattr(env, "mmdl_modules", None), now
     pages = [page for page in env.found_docs if page.startswith("book/api")]

@@ -1,7 +1,7 @@
 """Has a representation collapsed? Spread and effective rank of a batch of vectors.
 
-Two numbers tell what a falling loss hides. The *spread* is zero when all vectors point
-the same way (complete collapse). The *effective rank* also sees the other case: vectors
+Two numbers tell what a falling loss hides. The spread is zero when all vectors point
+the same way (complete collapse). The effective rank also sees the other case: vectors
 that differ, but only along a few directions (dimensional collapse).
 """
 

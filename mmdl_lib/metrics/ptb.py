@@ -16,7 +16,7 @@ nothing is dropped either, only single marks are. "2 3/4" is one word. A slash o
 hyphen joins words, a dash ("--") is dropped. Pounds become "#", euros "$". Signs that
 the tokenizer does not know, such as emoji, vanish without a trace.
 **Differs** The Java program reads all captions as one text: an abbreviation at the end
-of a caption gets a full stop of its own if the *next* caption begins with a capital.
+of a caption gets a full stop of its own if the next caption begins with a capital.
 Ours sees one caption at a time, and adds none. Rare matter, such as telephone numbers,
 code, French, or faces other than :) and ;-), may be cut in another way.
 """

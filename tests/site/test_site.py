@@ -254,7 +254,8 @@ def test_only_the_icons_in_use_are_served():
 
 
 def test_every_public_module_is_in_the_api_reference():
-    pages = [soup(f"book/{name}.html") for name in ("api", "api_models", "api_data")]
+    names = ("api", "api_models", "api_data", "api_metrics")
+    pages = [soup(f"book/{name}.html") for name in names]
     skipped = {"demos", "exercises", "weights"}
     for file in (ROOT / "mmdl_lib").rglob("*.py"):
         parts = file.relative_to(ROOT).with_suffix("").parts
