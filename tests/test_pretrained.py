@@ -150,7 +150,7 @@ def test_a_foreign_file_and_a_piece_of_clip_are_named_in_one_sentence(tmp_path):
 
 
 def test_an_unknown_slug_names_the_known_ones():
-    with pytest.raises(ValueError, match="one of .*clip, .*resnet.* as slug, got 'clap'"):
+    with pytest.raises(ValueError, match="one of .*clip, .*resnet.* slug, got 'clap'"):
         pretrained.load("clap", "shapes")
 
 
