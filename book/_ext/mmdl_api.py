@@ -77,6 +77,8 @@ def to_rst(lines: list[str]) -> list[str]:
             formula = line.count("$$") < 2 if opens else "$$" not in line
             made += [] if formula else [""]
             continue
+        if line.startswith("**") and made and made[-1].strip():
+            made.append("")  # Source, Range, Quirks: a paragraph each
         item = LIST_ITEM.match(line)
         if item and depth is None and made and made[-1].strip():
             made.append("")
