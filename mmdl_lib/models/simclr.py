@@ -13,6 +13,9 @@ of Visual Representations", ICML 2020, arXiv 2002.05709.
 - `negative (m, m - 2)` = sim(z_i, z_k) for the 2(N - 1) views of other pictures
 - `temperature` = tau; `margin` = m of Table 2
 
+**Start**
+- As ResNet; the head as PyTorch does.
+
 **Differs from the paper**
 - W1 and W2 have a bias and no BatchNorm; the released code has BatchNorm in the head.
 - The paper writes the losses of Table 2 for one negative. We take the mean over the
@@ -232,7 +235,7 @@ class SimCLR(Model):
 
     def forward(self, image: Tensor) -> Output:
         """h and z; errors as in `ResNet.feature_map`."""
-        representation = self.encode_image(image)
+        representation = self.encoder.features(image)
         return Output(representation, self.project(representation))
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:

@@ -299,5 +299,15 @@ def test_a_batch_of_one_picture_is_named():
 
 
 def test_an_unknown_loss_is_named():
-    with pytest.raises(ValueError, match="expected a loss of nt-xent"):
+    with pytest.raises(ValueError, match="expected loss as one of .nt-xent"):
         SimCLR(replace(SimCLR.PRESETS["tiny"], loss="triplet"))
+
+
+def test_the_entropy_is_that_of_the_softmax_at_its_temperature():
+    positive, negative = torch.tensor([0.5]), torch.tensor([[0.2, -0.1]])
+    for tau in (0.1, 0.5, 1.0):
+        weights = [math.exp(s / tau) for s in (0.5, 0.2, -0.1)]
+        shares = [w / sum(weights) for w in weights]
+        right = -sum(p * math.log(p) for p in shares)
+        found = entropy(positive, negative, temperature=tau)
+        assert found.item() == pytest.approx(right, rel=1e-4)
