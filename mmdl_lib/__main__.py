@@ -1,6 +1,5 @@
 """`python -m mmdl_lib`: device, versions and sizes, for a question or a bug report."""
 
-import importlib
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +8,7 @@ from pathlib import Path
 import torch
 
 import mmdl_lib
-from mmdl_lib.core import Model, device, pick
+from mmdl_lib.core import Model, device, models, pick
 
 HERE = Path(__file__).resolve().parent
 
@@ -33,15 +32,9 @@ def report() -> list[str]:
         except PackageNotFoundError:
             lines.append(f"  {package} is not installed")
     lines.append("models, parameters")
-    for file in sorted((HERE / "models").glob("[a-z]*.py")):
-        module = importlib.import_module(f"mmdl_lib.models.{file.stem}")
-        for kind in vars(module).values():
-            own = isinstance(kind, type) and kind.__module__ == module.__name__
-            if own and issubclass(kind, Model):
-                lines += [
-                    f"  {file.stem} {preset}: {parameters(kind, preset):,}"
-                    for preset in kind.PRESETS
-                ]
+    for label, kind in models().items():
+        slug = label.split(".")[0]
+        lines += [f"  {slug} {p}: {parameters(kind, p):,}" for p in kind.PRESETS]
     lines.append("weights")
     for file in sorted((HERE / "weights").glob("*.safetensors")):
         lines.append(f"  {file.name}: {file.stat().st_size / 1e6:.2f} MB")

@@ -1,7 +1,22 @@
-"""What every model shares: the interface, the batch vocabulary, seeds and profiles."""
+"""What every model shares: the interface, configs, seeds and profiles."""
 
+import dataclasses
+import importlib
 import os
-from typing import ClassVar, TypeVar
+import pkgutil
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import torch
 from torch import Tensor, nn
@@ -9,16 +24,130 @@ from torch import Tensor, nn
 Value = TypeVar("Value")
 
 
+class Config:
+    """Base of all configs: a frozen dataclass whose choices are checked.
+
+    A field annotated with `Literal` takes only its choices, one annotated with a plain
+    type only that type, so that a typo is one sentence and never a silent default.
+
+    Raises:
+        ValueError: a field holds something that its annotation does not allow.
+
+    Example:
+        >>> from mmdl_lib.models.vit import ViTConfig
+        >>> ViTConfig.from_dict(ViTConfig(width=64).to_dict()) == ViTConfig(width=64)
+        True
+    """
+
+    def __new__(cls, **values):
+        # here and not in __post_init__, where a type checker's hook would come first
+        hints = get_type_hints(cls)
+        for name, value in values.items():
+            if name in hints and not _fits(value, hints[name]):
+                raise ValueError(
+                    f"{cls.__name__} expected {name} as {_words(hints[name])}, got "
+                    f"{value!r:.60}."
+                )
+        return super().__new__(cls)
+
+    def to_dict(self) -> dict:
+        """Plain values for JSON; a config inside says its class under "kind"."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        plain = {name: _plain(value) for name, value in values.items()}
+        return {"kind": type(self).__name__} | plain
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Config":
+        """The config that `to_dict` wrote.
+
+        Raises:
+            ValueError: another kind of config, unknown or missing fields, bad values.
+        """
+        kind = values.get("kind", cls.__name__)
+        if kind != cls.__name__:
+            raise ValueError(f"expected a {cls.__name__}, got a {kind}.")
+        hints = get_type_hints(cls)
+        unknown = [n for n in values if n != "kind" and n not in hints]
+        if unknown:
+            raise ValueError(
+                f"{cls.__name__} expected fields among {', '.join(hints)}, got "
+                f"{', '.join(unknown)}."
+            )
+        given = {n: _rebuilt(v, hints[n]) for n, v in values.items() if n != "kind"}
+        return cls(**given)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return any(type(value) is type(choice) and value == choice for choice in inner)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if len(inner) == 2 and inner[1] is Ellipsis:
+            return all(_fits(one, inner[0]) for one in value)
+        return len(value) == len(inner) and all(map(_fits, value, inner))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def _words(hint: Any) -> str:
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return "one of " + ", ".join(map(repr, inner))
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_words, inner))
+    if origin is None and isinstance(hint, type):
+        return "None" if hint is types.NoneType else hint.__name__
+    return str(hint)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Config):
+        return value.to_dict()
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _rebuilt(value: Any, hint: Any) -> Any:
+    """A JSON value in the types that the annotation names."""
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else [hint]
+    if isinstance(value, dict):
+        for one in options:
+            if isinstance(one, type) and one.__name__ == value.get("kind"):
+                return one.from_dict(value)
+        raise ValueError(f"expected {_words(hint)}, got {value.get('kind')!r}.")
+    if isinstance(value, list):
+        for one in options:
+            if isinstance(one, type) and issubclass(one, tuple):  # a NamedTuple
+                return one(*value)
+        hint = next((one for one in options if get_origin(one) is tuple), tuple)
+        inner = get_args(hint)
+        if len(inner) == 2 and inner[1] is Ellipsis:
+            inner = inner[:1] * len(value)
+        inner = inner if len(inner) == len(value) else (object,) * len(value)
+        return tuple(map(_rebuilt, value, inner))
+    return value
+
+
 class Model(nn.Module):
     """Abstract base of all models.
 
-    A subclass names its sizes in `PRESETS`, the counts to check in `PAPER_PARAMS`, its
-    training phases in `PHASES`, and writes `loss` and `example_batch`.
+    A subclass names its sizes in `PRESETS`, the counts to check in `PAPER_PARAMS`, how
+    it is trained in `STAGES`, and writes `loss` and `example_batch`.
+
+    Attributes:
+        STAGES: stages follow each other, each trained by a `fit` of its own; the phases
+            inside one stage take turns in every step, as the two players of a GAN do.
     """
 
     PRESETS: ClassVar[dict] = {}
     PAPER_PARAMS: ClassVar[dict[str, int]] = {}
-    PHASES: ClassVar[tuple[str, ...]] = ("main",)
+    STAGES: ClassVar[tuple[tuple[str, ...], ...]] = (("main",),)
 
     def __init__(self, config):
         super().__init__()
@@ -38,21 +167,81 @@ class Model(nn.Module):
             )
         return cls(cls.PRESETS[name])
 
-    def loss(self, batch: dict, *, phase: str = "main") -> dict[str, Tensor]:
-        """Loss terms of one batch; the value under "loss" is minimized."""
+    @classmethod
+    def phases(cls) -> tuple[str, ...]:
+        """The phases of all stages, in order."""
+        return tuple(phase for stage in cls.STAGES for phase in stage)
+
+    def loss(
+        self,
+        batch: dict,
+        *,
+        phase: str = "main",
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """Loss terms of one batch; the value under "loss" is minimized.
+
+        Args:
+            batch: what `example_batch` makes.
+            phase: one of `STAGES`.
+            generator: where all randomness comes from; None is torch's global one.
+        """
         raise NotImplementedError
 
-    def trainable(self, phase: str = "main") -> list[nn.Parameter]:
-        """Parameters that the given phase updates."""
-        return [p for p in self.parameters() if p.requires_grad]
+    def learners(self, phase: str = "main") -> list[nn.Module]:
+        """Modules that a phase trains; all else stands still meanwhile.
 
-    def after_step(self, step: int) -> None:
-        """Called after each optimizer step, for clamps and moving averages."""
+        Standing still means: no gradient, evaluation mode, BatchNorm untouched.
+        """
+        return [self]
+
+    def trainable(self, phase: str = "main") -> list[nn.Parameter]:
+        """Parameters that a phase updates, each once."""
+        found = [p for module in self.learners(phase) for p in module.parameters()]
+        return [p for p in dict.fromkeys(found) if p.requires_grad]
+
+    def after_step(self, step: int, *, phase: str = "main") -> None:
+        """Called after each update of a phase, for clamps and moving averages."""
 
     @classmethod
     def example_batch(cls, config, n: int, *, generator=None) -> dict[str, Tensor]:
         """A random batch of `n` rows in the shapes that the model eats."""
         raise NotImplementedError
+
+
+def models() -> dict[str, type[Model]]:
+    """Every model of the book by "slug.Class"; the only place that looks for them.
+
+    Example:
+        >>> models()["clip.CLIP"].__name__
+        'CLIP'
+    """
+    package = importlib.import_module("mmdl_lib.models")
+    found = {}
+    for slug in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+        module = importlib.import_module(f"{package.__name__}.{slug}")
+        for name, kind in vars(module).items():
+            own = isinstance(kind, type) and kind.__module__ == module.__name__
+            if own and issubclass(kind, Model):
+                found[f"{slug}.{name}"] = kind
+    return found
+
+
+@contextmanager
+def seeded(generator: torch.Generator | None) -> Iterator[None]:
+    """Let layers that know no generator, such as dropout, draw from one.
+
+    Inside, torch's global generators are seeded from the given one; afterwards they
+    are as before. With None nothing happens.
+    """
+    if generator is None:
+        yield
+        return
+    seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+    devices = [] if generator.device.type == "cpu" else [generator.device]
+    with torch.random.fork_rng(devices, device_type=generator.device.type):
+        torch.manual_seed(int(seed))
+        yield
 
 
 def check_image(image: Tensor) -> None:

@@ -35,8 +35,8 @@ class Recorded(CLIP):
         super().__init__(config)
         self.scales = []
 
-    def after_step(self, step):
-        super().after_step(step)
+    def after_step(self, step, *, phase="main"):
+        super().after_step(step, phase=phase)
         self.scales.append(self.logit_scale.item())
 
 

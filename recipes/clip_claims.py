@@ -24,7 +24,7 @@ from torch import nn
 from mmdl_lib.core import Model, generator
 from mmdl_lib.data import shapes
 from mmdl_lib.data.text import WordTokenizer
-from mmdl_lib.explain import grad_cam
+from mmdl_lib.inside.grad_cam import grad_cam
 from mmdl_lib.models.clip import CLIP, ResNetConfig, ResNetTower, ViTConfig
 from mmdl_lib.record import interval
 from mmdl_lib.train import fit
@@ -69,7 +69,7 @@ class BagOfWords(Model):
         self.vision = ResNetTower(config)
         self.words = nn.Linear(config.embed, config.vocab)
 
-    def loss(self, batch, *, phase="main"):
+    def loss(self, batch, *, phase="main", generator=None):
         present = torch.zeros(len(batch["image"]), self.config.vocab)
         present.scatter_(1, batch["tokens"], 1.0)
         present[:, :3] = 0  # padding, start and end are no words
@@ -103,7 +103,7 @@ class Captioner(Model):
         picked = scores.gather(2, tokens[:, 1:, None]).squeeze(2)
         return (picked * mask[:, 1:]).sum(1)
 
-    def loss(self, batch, *, phase="main"):
+    def loss(self, batch, *, phase="main", generator=None):
         features = self.vision(batch["image"])
         total = self.log_likelihood(features, batch["tokens"], batch["mask"])
         return {"loss": -total.mean() / batch["mask"].sum(1).float().mean()}
@@ -132,7 +132,7 @@ class Classifier(Model):
         self.vision = ResNetTower(config)
         self.head = nn.Linear(config.embed, 64)
 
-    def loss(self, batch, *, phase="main"):
+    def loss(self, batch, *, phase="main", generator=None):
         return {"loss": F.cross_entropy(self.scores(batch["image"]), batch["label"])}
 
     def scores(self, image):
@@ -203,8 +203,8 @@ def watched(kind, config, *, seed, data, size=256, lr=2e-3):
     curve = []
 
     class Watched(kind):
-        def after_step(self, step):
-            super().after_step(step)
+        def after_step(self, step, *, phase="main"):
+            super().after_step(step, phase=phase)
             if (step + 1) % every == 0:
                 seen = (step + 1) * size
                 curve.append({"pictures": seen} | accuracies(self, data, images, truth))

@@ -24,7 +24,7 @@ from einops import rearrange
 from mmdl_lib import pretrained
 from mmdl_lib.core import generator
 from mmdl_lib.data import digits, shapes
-from mmdl_lib.gabor import gabor_share
+from mmdl_lib.inside.gabor import gabor_share
 from mmdl_lib.metrics.probe import linear_probe
 from mmdl_lib.metrics.top_k import top_k_accuracy
 from mmdl_lib.models.alexnet import AlexNet

@@ -25,9 +25,9 @@ from mmdl_lib.data.views import NOTHING, SIMCLR_CIFAR, Views, two_views
 from mmdl_lib.metrics.probe import linear_probe
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
 from mmdl_lib.models.simclr import SimCLR, SimCLRConfig, entropy, pairs
-from mmdl_lib.nn.lars import LARS
 from mmdl_lib.record import claim, keep, results
 from mmdl_lib.train import fit
+from mmdl_lib.train.lars import LARS
 
 TRAIN, TEST, LABELED, STEPS, BATCH, SEEDS = 8000, 2000, 1000, 250, 64, 3
 SHORT = 150  # steps of the largest groups

@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import importlib
 import inspect
 import re
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmdl_lib.core import Model, generator
+from mmdl_lib.core import generator, models
 
 ROOT = Path(__file__).resolve().parents[1]
 SLUGS = sorted(
@@ -22,27 +21,17 @@ PARTS = ["**Paper**", "**Book**", "**Symbols**", "**Differs from the paper**"]
 PARTS += ["**Builds on**"]
 
 
-def models():
-    for slug in SLUGS:
-        module = importlib.import_module(f"mmdl_lib.models.{slug}")
-        for name, kind in vars(module).items():
-            own = inspect.isclass(kind) and kind.__module__ == module.__name__
-            if own and issubclass(kind, Model):
-                yield pytest.param(kind, id=f"{slug}.{name}")
-
-
 def tiny_presets():
-    for found in models():
-        kind = found.values[0]
+    for label, kind in models().items():
         for name in kind.PRESETS:
             if name.startswith("tiny"):
-                yield pytest.param(kind, name, id=f"{found.id}-{name}")
+                yield pytest.param(kind, name, id=f"{label}-{name}")
 
 
 def paper_presets():
-    for found in models():
-        for name in found.values[0].PAPER_PARAMS:
-            yield pytest.param(found.values[0], name, id=f"{found.id}-{name}")
+    for label, kind in models().items():
+        for name in kind.PAPER_PARAMS:
+            yield pytest.param(kind, name, id=f"{label}-{name}")
 
 
 def fresh(kind, name):
@@ -55,7 +44,7 @@ def batch_of(model, n=4):
 
 
 def losses(model):
-    for phase in model.PHASES:
+    for phase in model.phases():
         yield phase, model.loss(batch_of(model), phase=phase)
 
 
@@ -118,7 +107,7 @@ def test_models_and_blocks_neither_print_nor_log_nor_read_files(folder):
                 assert not {"logging", "tqdm", "pathlib"} & set(names), file.name
 
 
-@pytest.mark.parametrize("kind", list(models()))
+@pytest.mark.parametrize("kind", list(models().values()))
 def test_configs_are_frozen_and_keyword_only(kind):
     for config in kind.PRESETS.values():
         assert dataclasses.is_dataclass(config)
@@ -156,7 +145,7 @@ def test_every_trainable_parameter_gets_a_gradient_in_its_phase(kind, name):
 def test_one_batch_is_learned(kind, name):
     model = fresh(kind, name)
     batch = batch_of(model, 6)
-    for phase in model.PHASES:
+    for phase in model.phases():
         optimizer = torch.optim.AdamW(model.trainable(phase), lr=1e-3)
         first = model.loss(batch, phase=phase)["loss"].item()
         for _ in range(40):
@@ -252,7 +241,7 @@ def step_on_meta(kind, name):
         model = kind.from_preset(name)
     batch = kind.example_batch(model.config, 2, generator=generator(0))
     batch = {key: value.to("meta") for key, value in batch.items()}
-    for phase in model.PHASES:
+    for phase in model.phases():
         optimizer = torch.optim.AdamW(model.trainable(phase), lr=1e-3, foreach=False)
         with OneDevice():
             model.loss(batch, phase=phase)["loss"].backward()

@@ -33,9 +33,9 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from mmdl_lib.metrics._check import check_references
-from mmdl_lib.metrics._ngrams import ngrams
-from mmdl_lib.metrics.ptb import caption_words
+from mmdl_lib.borders import check_references
+from mmdl_lib.metrics._words.ngrams import ngrams
+from mmdl_lib.metrics._words.ptb import caption_words
 
 SMOOTHING = ("none", "exp", "floor", "add1", "coco")
 ENTITIES = {"&quot;": '"', "&amp;": "&", "&lt;": "<", "&gt;": ">"}

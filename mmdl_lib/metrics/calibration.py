@@ -20,7 +20,7 @@ few items make it too large: noise in a bin adds up, it never cancels.
 import torch
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_labels, check_scores
+from mmdl_lib.borders import check_labels, check_scores
 
 
 def expected_calibration_error(

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_same_length
+from mmdl_lib.borders import check_same_length
 from mmdl_lib.metrics.features import Features, check_same_source
 
 

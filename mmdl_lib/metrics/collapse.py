@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_finite
+from mmdl_lib.borders import check_finite
 
 
 def spread(vectors: Float[Tensor, "n d"]) -> float:

@@ -21,7 +21,7 @@ classes changes it.
 import torch
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_labels, check_same_length
+from mmdl_lib.borders import check_labels, check_same_length
 
 
 def f1(predicted: Tensor, label: Tensor, *, average: str = "binary") -> float:

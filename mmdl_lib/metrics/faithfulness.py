@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_same_length
+from mmdl_lib.borders import check_same_length
 
 
 class Faithfulness(NamedTuple):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_finite
+from mmdl_lib.borders import check_finite
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from jaxtyping import Bool
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_same_length, check_texts
+from mmdl_lib.borders import check_same_length, check_texts
 
 
 class Classification(NamedTuple):

@@ -21,7 +21,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_finite
+from mmdl_lib.borders import check_finite
 
 
 def check_boxes(boxes: Tensor) -> Float[Tensor, "n 4"]:

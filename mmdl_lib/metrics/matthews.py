@@ -23,7 +23,7 @@ returns 1 and -1 there, and other values close to 0 (with two classes).
 import torch
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_labels, check_same_length
+from mmdl_lib.borders import check_labels, check_same_length
 
 
 def matthews(predicted: Tensor, label: Tensor) -> float:

@@ -36,7 +36,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_finite, check_same_length
+from mmdl_lib.borders import check_finite, check_same_length
 from mmdl_lib.metrics.iou import area, check_boxes, iou, mask_iou
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)

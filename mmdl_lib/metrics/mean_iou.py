@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_labels
+from mmdl_lib.borders import check_labels
 
 
 def confusion(

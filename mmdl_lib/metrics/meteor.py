@@ -38,9 +38,9 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from mmdl_lib.metrics._check import check_references
-from mmdl_lib.metrics.ptb import caption_words
-from mmdl_lib.metrics.stem import stem
+from mmdl_lib.borders import check_references
+from mmdl_lib.metrics._words.ptb import caption_words
+from mmdl_lib.metrics._words.stem import stem
 
 BEAM = 40
 # the authors' list, `function/english.words` of METEOR 1.5
@@ -324,7 +324,8 @@ def meteor(
         candidates: one text for each item.
         references: for each item at least one text to compare with.
         synonyms: names of the sets of synonyms that a word is in, such as
-            `mmdl_lib.metrics.wordnet.wordnet_synonyms()`; words match where sets meet.
+            `mmdl_lib.metrics._words.wordnet.wordnet_synonyms()`; words match where sets
+            meet.
         paraphrases: other wordings of a phrase.
         parameters: `METEOR_1_5`, `METEOR_2005` or others.
         tokenize: cuts a text into words.

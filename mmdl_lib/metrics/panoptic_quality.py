@@ -31,7 +31,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_same_length
+from mmdl_lib.borders import check_same_length
 
 VOID = 0
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_finite, check_same_length
+from mmdl_lib.borders import check_finite, check_same_length
 
 
 def pearson(

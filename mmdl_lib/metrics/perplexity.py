@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_finite
+from mmdl_lib.borders import check_finite
 
 
 def perplexity(

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_finite, check_labels, check_same_length
+from mmdl_lib.borders import check_finite, check_labels, check_same_length
 
 
 def linear_probe(

@@ -19,7 +19,7 @@ from collections.abc import Collection, Sequence
 
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_labels, check_same_length
+from mmdl_lib.borders import check_labels, check_same_length
 
 
 def real_accuracy(predicted: Tensor, labels: Sequence[Collection[int]]) -> float:

@@ -20,8 +20,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from mmdl_lib.metrics._check import check_references, check_texts
-from mmdl_lib.metrics.ptb import caption_words
+from mmdl_lib.borders import check_references, check_texts
+from mmdl_lib.metrics._words.ptb import caption_words
 
 
 class RougeL(NamedTuple):

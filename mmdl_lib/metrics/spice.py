@@ -15,7 +15,7 @@ graphs made by hand.
 
 **Where ours differs from the Java original.** The original parses any English, with a
 trained dependency parser and the rules of the Stanford Scene Graph Parser. Ours knows
-the grammar of the book's captions (`mmdl_lib.data.shapes_language`): noun phrases with
+the grammar of the book's captions (`mmdl_lib.data.shapes.language`): noun phrases with
 their noun last, joined by "and" or by a relation; on other English it is a rough guess,
 and its scores must not be compared with published ones. We read "a photo of", "a
 picture with" and "there is" as talk about the picture, while a general parser sees an
@@ -33,8 +33,8 @@ counts nothing.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from mmdl_lib.metrics._check import check_references
-from mmdl_lib.metrics.ptb import caption_words
+from mmdl_lib.borders import check_references
+from mmdl_lib.metrics._words.ptb import caption_words
 
 ARTICLES = "a an the some this that these those its his her their".split()
 FRAMES = ("photo of", "picture with", "picture of", "image of", "there is", "there are")
@@ -168,7 +168,7 @@ def spice(
         references: for each picture at least one caption to compare with.
         parse: from a caption to its tuples; by default for the book's grammar.
         synonyms: as in `tuple_f1`, such as
-            `mmdl_lib.metrics.wordnet.wordnet_synonyms()`.
+            `mmdl_lib.metrics._words.wordnet.wordnet_synonyms()`.
 
     Returns:
         Precision, recall and F for each caption.

@@ -26,7 +26,7 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
-from mmdl_lib.metrics._check import check_references
+from mmdl_lib.borders import check_references
 
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 

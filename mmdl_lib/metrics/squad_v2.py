@@ -29,7 +29,7 @@ from collections.abc import Sequence
 
 import torch
 
-from mmdl_lib.metrics._check import check_finite, check_same_length, check_texts
+from mmdl_lib.borders import check_finite, check_same_length, check_texts
 from mmdl_lib.metrics.squad import answer_f1, exact_match, normalize_answer
 
 

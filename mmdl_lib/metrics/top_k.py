@@ -16,7 +16,7 @@ a tie as right: a net that gives every class the same score would then be perfec
 import torch
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_labels, check_scores
+from mmdl_lib.borders import check_labels, check_scores
 
 
 def top_k_accuracy(logits: Tensor, label: Tensor, k: int = 1) -> float:

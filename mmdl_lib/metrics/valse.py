@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_finite, check_same_length
+from mmdl_lib.borders import check_finite, check_same_length
 
 
 class Valse(NamedTuple):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_labels, check_same_length, check_scores
+from mmdl_lib.borders import check_labels, check_same_length, check_scores
 
 
 class VCR(NamedTuple):

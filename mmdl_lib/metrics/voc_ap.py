@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmdl_lib.metrics._check import check_same_length
+from mmdl_lib.borders import check_same_length
 from mmdl_lib.metrics.iou import iou, mask_iou
 from mmdl_lib.metrics.mean_ap import Detections, Truth, check_picture
 

@@ -33,7 +33,7 @@ two digits.
 import re
 from collections.abc import Sequence
 
-from mmdl_lib.metrics._check import check_references
+from mmdl_lib.borders import check_references
 
 PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 NUMBERS = "zero one two three four five six seven eight nine ten".split()

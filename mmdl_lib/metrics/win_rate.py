@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdl_lib.metrics._check import check_finite
+from mmdl_lib.borders import check_finite
 
 CHUNK = 2**22  # outcomes drawn at a time
 

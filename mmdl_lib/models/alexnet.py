@@ -25,17 +25,18 @@ Convolutional Neural Networks", NIPS 2012, doi 10.1145/3065386 (reprint of 2017)
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Model, check_image
+from mmdl_lib.core import Config, Model, check_image, seeded
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlexNetConfig:
+class AlexNetConfig(Config):
     """Hyperparameters; the defaults are the paper's net."""
 
     size: int = 224  # height and width of the pictures
@@ -45,7 +46,7 @@ class AlexNetConfig:
     groups: int = 2  # GPUs
     hidden: int = 4096  # neurons of the two fully connected layers
     classes: int = 1000
-    activation: str = "relu"  # or "tanh", with which Figure 1 compares
+    activation: Literal["relu", "tanh"] = "relu"  # Figure 1 compares them
     dropout: float = 0.5
     neighbors: int = 5  # n of response normalization; 0 leaves it out
     alpha: float = 1e-4
@@ -194,9 +195,11 @@ class AlexNet(Model):
         """Logits of the classes; errors as in `layers`."""
         return self.classifier(self.encode_image(image))
 
-    def loss(self, batch: dict, *, phase: str = "main") -> dict[str, Tensor]:
+    def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropy of a batch with `image` and `label (b,)`, in nats."""
-        return {"loss": F.cross_entropy(self(batch["image"]), batch["label"])}
+        with seeded(generator):
+            logits = self(batch["image"])
+        return {"loss": F.cross_entropy(logits, batch["label"])}
 
     @classmethod
     def example_batch(cls, config: AlexNetConfig, n: int, *, generator=None) -> dict:

@@ -25,26 +25,27 @@ New Approach to Self-Supervised Learning", NeurIPS 2020, arXiv 2006.07733.
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Model
+from mmdl_lib.core import Config, Model
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class BYOLConfig:
+class BYOLConfig(Config):
     """Hyperparameters; the defaults are ResNet-50, 1000 epochs (section 3.3)."""
 
     encoder: ResNetConfig = field(default_factory=ResNetConfig)
     hidden: int = 4096  # of projector and predictor
     projection: int = 256
-    predictor: str = "mlp"  # or "none" (Table 5b)
-    target: str = "average"  # moving average, or "shared": the online net itself
+    predictor: Literal["mlp", "none"] = "mlp"  # Table 5b
+    # moving average of the online net, or that net itself
+    target: Literal["average", "shared"] = "average"
     tau: float = 0.996
     steps: int | None = 312_783  # K; None keeps tau constant
     symmetric: bool = True  # both views are predicted, or only the second
@@ -183,7 +184,7 @@ class BYOL(Model):
         with torch.no_grad():
             return Output(prediction, self.target(view2))
 
-    def loss(self, batch: dict, *, phase: str = "main") -> dict[str, Tensor]:
+    def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Mean over rows of L, or of L + L~ where both views are predicted.
 
         Args:
@@ -195,7 +196,7 @@ class BYOL(Model):
         back = regression_loss(*self(batch["view2"], batch["view1"])).mean()
         return {"loss": forth + back, "view1_to_view2": forth, "view2_to_view1": back}
 
-    def after_step(self, step: int) -> None:
+    def after_step(self, step: int, *, phase="main") -> None:
         """The target follows; with tau = 1 it never moves, with 0 it is a copy."""
         if self.target is not None:
             tau = decay_rate(step, self.config.tau, self.config.steps)

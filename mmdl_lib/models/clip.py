@@ -23,7 +23,7 @@ Natural Language Supervision", ICML 2021, arXiv 2103.00020.
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,12 +31,12 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.core import Model, check_image
+from mmdl_lib.core import Config, Model, check_image
 from mmdl_lib.nn import Transformer, quick_gelu
 
 
 @dataclass(frozen=True, kw_only=True)
-class ViTConfig:
+class ViTConfig(Config):
     """Vision Transformer tower (paper, section 2.4 and Table 20)."""
 
     patch: int = 32
@@ -46,7 +46,7 @@ class ViTConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResNetConfig:
+class ResNetConfig(Config):
     """Modified ResNet tower (paper, section 2.4 and Table 19)."""
 
     blocks: tuple[int, ...] = (3, 4, 6, 3)
@@ -55,7 +55,7 @@ class ResNetConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CLIPConfig:
+class CLIPConfig(Config):
     """Hyperparameters; the defaults are ViT-B/32, the smallest released ViT."""
 
     embed: int = 512
@@ -66,7 +66,8 @@ class CLIPConfig:
     text_width: int = 512
     text_depth: int = 12
     text_heads: int = 8
-    activation: str = "quick_gelu"  # "gelu" in the models that OpenCLIP trained
+    # "gelu" in the models that OpenCLIP trained
+    activation: Literal["quick_gelu", "gelu"] = "quick_gelu"
 
 
 ACTIVATIONS = {"quick_gelu": quick_gelu, "gelu": F.gelu}
@@ -171,10 +172,8 @@ class ResNetTower(nn.Module):
                 stages.append(Bottleneck(channels, width * 2**i, stride))
                 channels = 4 * width * 2**i
         self.stages = nn.Sequential(*stages)
-        side = config.image_size // (4 * 2 ** (len(vision.blocks) - 1))
-        self.pool = AttentionPool(
-            channels, vision.heads, config.embed, positions=side**2
-        )
+        n = (config.image_size // (4 * 2 ** (len(vision.blocks) - 1))) ** 2
+        self.pool = AttentionPool(channels, vision.heads, config.embed, positions=n)
 
     def feature_map(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c u v"]:
         """The last spatial features, before attention pooling (Grad-CAM reads them)."""
@@ -379,12 +378,12 @@ class CLIP(Model):
         logits = self.logit_scale * image_features @ text_features.T
         return CLIPOutput(image_features, text_features, logits)
 
-    def loss(self, batch: dict, *, phase: str = "main") -> dict[str, Tensor]:
+    def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Contrastive loss of a batch with `image`, `tokens` and `mask`."""
         out = self(batch["image"], batch["tokens"], batch["mask"])
         return contrastive_loss(out.logits)
 
-    def after_step(self, step: int) -> None:
+    def after_step(self, step: int, *, phase="main") -> None:
         # "clipped to prevent scaling the logits by more than 100" (section 2.5)
         self.log_scale.data.clamp_(max=math.log(100))
 

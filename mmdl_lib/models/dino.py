@@ -33,13 +33,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Model
+from mmdl_lib.core import Config, Model
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
 from mmdl_lib.models.vit import ViT, ViTConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class DINOConfig:
+class DINOConfig(Config):
     """Hyperparameters; the defaults are ViT-S/16 with eight local views."""
 
     backbone: ResNetConfig | ViTConfig = field(
@@ -170,7 +170,7 @@ class DINO(Model):
         """What the student says before the softmax."""
         return self.student(image)
 
-    def loss(self, batch: dict, *, phase: str = "main") -> dict[str, Tensor]:
+    def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropy of teacher and student, and the teacher's share of it, in nats.
 
         Args:
@@ -198,7 +198,7 @@ class DINO(Model):
         return {"loss": loss, "entropy": entropy, "divergence": loss - entropy}
 
     @torch.no_grad()
-    def after_step(self, step: int) -> None:
+    def after_step(self, step: int, *, phase="main") -> None:
         """theta_t <- lambda theta_t + (1 - lambda) theta_s; lambda rises to one."""
         rate, steps = self.config.momentum, self.config.steps
         if steps is not None:

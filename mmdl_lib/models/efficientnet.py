@@ -26,14 +26,14 @@ Networks", ICML 2019, arXiv 1905.11946.
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Model, check_image
+from mmdl_lib.core import Config, Model, check_image, seeded
 
 ACTIVATIONS = {"swish": F.silu, "relu6": F.relu6}
 
@@ -65,7 +65,7 @@ TINY = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class EfficientNetConfig:
+class EfficientNetConfig(Config):
     """Hyperparameters; the defaults are EfficientNet-B0."""
 
     stages: tuple[StageSpec, ...] = B0  # before scaling
@@ -75,7 +75,7 @@ class EfficientNetConfig:
     depth: float = 1.0
     resolution: int = 224
     squeeze: float = 0.25  # of a block's input channels; 0 leaves it out
-    activation: str = "swish"
+    activation: Literal["swish", "relu6"] = "swish"
     fixed_ends: bool = False  # Lite: stem, head, first and last stage do not scale
     stem_stride: int = 2
     divisor: int = 8  # of all numbers of channels
@@ -364,9 +364,11 @@ class EfficientNet(Model):
         """Logits of the classes; errors as in `feature_map`."""
         return self.classifier(self.dropout(self.encode_image(image)))
 
-    def loss(self, batch: dict, *, phase: str = "main") -> dict[str, Tensor]:
+    def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropy of a batch with `image` and `label (b,)`, in nats."""
-        return {"loss": F.cross_entropy(self(batch["image"]), batch["label"])}
+        with seeded(generator):
+            logits = self(batch["image"])
+        return {"loss": F.cross_entropy(logits, batch["label"])}
 
     @classmethod
     def example_batch(cls, config, n: int, *, generator=None) -> dict[str, Tensor]:

@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Model
+from mmdl_lib.core import Config, Model
 
 
 def hebb(
@@ -166,7 +166,7 @@ def wiener(
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdalineConfig:
+class AdalineConfig(Config):
     """One unit; by default for patterns of 4 x 4 black and white squares."""
 
     inputs: int = 16
@@ -204,7 +204,7 @@ class Adaline(Model):
         """+1 or -1; errors as in `forward`."""
         return sign(self(inputs))
 
-    def loss(self, batch: dict, *, phase: str = "main") -> dict[str, Tensor]:
+    def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Mean squared error before the threshold; its gradient step is LMS."""
         return {"loss": F.mse_loss(self(batch["inputs"]), batch["target"])}
 

@@ -20,24 +20,26 @@
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Model, check_image
+from mmdl_lib.core import Config, Model, check_image
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResNetConfig:
+class ResNetConfig(Config):
     """Hyperparameters; the defaults are the 50-layer net of the paper's Table 1."""
 
-    block: str = "bottleneck"  # "plain", "basic" or "bottleneck"
+    block: Literal["plain", "basic", "bottleneck"] = "bottleneck"
     stages: tuple[int, ...] = (3, 4, 6, 3)  # blocks in each stage
     width: int = 64  # channels of the first stage; each further stage doubles them
-    stem: str = "imagenet"  # 7 x 7 and a pool, or "cifar", one 3 x 3 convolution
-    shortcut: str = "B"  # where dimensions change: "A", "B"; "C" projects everywhere
+    # 7 x 7 and a pool, or one 3 x 3 convolution
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    shortcut: Literal["A", "B", "C"] = "B"  # A, B where dimensions change, C everywhere
     classes: int = 1000
 
 
@@ -232,7 +234,7 @@ class ResNet(Model):
         """Logits of the classes; errors as in `feature_map`."""
         return self.classifier(self.encode_image(image))
 
-    def loss(self, batch: dict, *, phase: str = "main") -> dict[str, Tensor]:
+    def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropy of a batch with `image` and `label (b,)`, in nats."""
         return {"loss": F.cross_entropy(self(batch["image"]), batch["label"])}
 

@@ -25,26 +25,32 @@ of Visual Representations", ICML 2020, arXiv 2002.05709.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Model
+from mmdl_lib.core import Config, Model
 from mmdl_lib.models.resnet import BLOCKS, ResNet, ResNetConfig
+
+Loss = Literal[
+    "nt-xent", "nt-logistic", "margin", "nt-logistic-semi-hard", "margin-semi-hard"
+]
+LOSSES = get_args(Loss)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimCLRConfig:
+class SimCLRConfig(Config):
     """Hyperparameters; the defaults are the paper's ResNet-50 (section 2.3)."""
 
     encoder: ResNetConfig = field(default_factory=ResNetConfig)
-    head: str = "nonlinear"  # or "linear" or "none" (section 4.2)
+    head: Literal["nonlinear", "linear", "none"] = "nonlinear"  # section 4.2
     outputs: int = 128  # width of z
-    loss: str = "nt-xent"  # one of `LOSSES` (Table 2)
-    similarity: str = "cosine"  # or "dot", without normalization (Table 5)
+    loss: Loss = "nt-xent"  # Table 2
+    # "dot" is without normalization (Table 5)
+    similarity: Literal["cosine", "dot"] = "cosine"
     temperature: float = 0.1
     margin: float = 0.5  # of the margin loss, and of what counts as semi-hard
 
@@ -149,10 +155,6 @@ def entropy(
     return torch.distributions.Categorical(logits=logits).entropy().mean()
 
 
-LOSSES = ("nt-xent", "nt-logistic", "margin", "nt-logistic-semi-hard")
-LOSSES += ("margin-semi-hard",)
-
-
 class Output(NamedTuple):
     """What the model says about a batch of views."""
 
@@ -213,10 +215,6 @@ class SimCLR(Model):
 
     def __init__(self, config: SimCLRConfig):
         super().__init__(config)
-        if config.loss not in LOSSES:
-            raise ValueError(
-                f"expected a loss of {', '.join(LOSSES)}, got {config.loss!r}."
-            )
         net = config.encoder
         width = net.width * 2 ** (len(net.stages) - 1) * BLOCKS[net.block].expansion
         self.encoder = ResNet(net)
@@ -237,7 +235,7 @@ class SimCLR(Model):
         representation = self.encode_image(image)
         return Output(representation, self.project(representation))
 
-    def loss(self, batch: dict, *, phase: str = "main") -> dict[str, Tensor]:
+    def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """The loss over two views of each picture, and the contrastive accuracy.
 
         Args:

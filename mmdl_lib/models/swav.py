@@ -30,12 +30,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Model
+from mmdl_lib.core import Config, Model
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class SwAVConfig:
+class SwAVConfig(Config):
     """Hyperparameters; the defaults are ResNet-50 with 2 x 224 + 6 x 96 pixels."""
 
     encoder: ResNetConfig = field(default_factory=ResNetConfig)
@@ -152,7 +152,7 @@ class SwAV(Model):
         c = self.config
         return sinkhorn(scores, epsilon=c.epsilon, iterations=c.iterations)
 
-    def loss(self, batch: dict, *, phase: str = "main") -> dict[str, Tensor]:
+    def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Swapped prediction, in nats.
 
         Args:
@@ -166,7 +166,7 @@ class SwAV(Model):
         }
 
     @torch.no_grad()
-    def after_step(self, step: int) -> None:
+    def after_step(self, step: int, *, phase="main") -> None:
         """Prototypes keep length one (section 3.1)."""
         self.prototypes.copy_(F.normalize(self.prototypes, dim=1))
 

@@ -24,6 +24,7 @@ Transformers for Image Recognition at Scale", ICLR 2021, arXiv 2010.11929.
 
 import copy
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,12 +32,12 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Model, check_image
+from mmdl_lib.core import Config, Model, check_image
 from mmdl_lib.nn import Transformer
 
 
 @dataclass(frozen=True, kw_only=True)
-class ViTConfig:
+class ViTConfig(Config):
     """Hyperparameters; the defaults are ViT-B/16 (Table 1) for ImageNet."""
 
     image_size: tuple[int, int] = (224, 224)  # height, width
@@ -45,9 +46,9 @@ class ViTConfig:
     depth: int = 12
     heads: int = 12
     classes: int = 1000
-    positions: str = "1d"  # or "2d", "none" (appendix D.4)
-    pool: str = "token"  # or "mean", without a class token (appendix D.3)
-    head: str = "linear"  # or "mlp", one hidden layer, for pre-training (section 3.1)
+    positions: Literal["1d", "2d", "none"] = "1d"  # appendix D.4
+    pool: Literal["token", "mean"] = "token"  # the mean has no class token (D.3)
+    head: Literal["linear", "mlp"] = "linear"  # one hidden layer to pre-train (3.1)
     epsilon: float = 1e-6  # of LayerNorm, as in the released code
 
     @property
@@ -233,7 +234,7 @@ class ViT(Model):
         """Logits of the classes; errors as in `hidden`."""
         return self.head(self.encode_image(image))
 
-    def loss(self, batch: dict, *, phase: str = "main") -> dict[str, Tensor]:
+    def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropy of a batch with `image` and `label (b,)`, in nats."""
         return {"loss": F.cross_entropy(self(batch["image"]), batch["label"])}
 

@@ -5,8 +5,7 @@ import math
 import pytest
 import torch.nn.functional as F
 
-from mmdl_lib.check import Hint, check
-from mmdl_lib.exercises import byol
+from mmdl_lib.exercises import Hint, byol, check
 
 
 def half_life(tau):

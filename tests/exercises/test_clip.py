@@ -11,8 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmdl_lib.check import Hint
-from mmdl_lib.exercises import clip
+from mmdl_lib.exercises import Hint, clip
 
 # solutions
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mmdl_lib.check import Hint, check
+from mmdl_lib.exercises import Hint, check
 from mmdl_lib.exercises import efficientnet as chapter
 from mmdl_lib.models.efficientnet import (
     EfficientNetConfig,

@@ -2,8 +2,7 @@
 
 import pytest
 
-from mmdl_lib.check import Hint, check
-from mmdl_lib.exercises import history
+from mmdl_lib.exercises import Hint, check, history
 
 
 def step(w, x, rate):

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from mmdl_lib.check import Hint, check
-from mmdl_lib.exercises import resnet
+from mmdl_lib.exercises import Hint, check, resnet
 
 
 def block(x, residual, shortcut):

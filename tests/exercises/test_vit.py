@@ -4,8 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmdl_lib.check import Hint, check
-from mmdl_lib.exercises import vit
+from mmdl_lib.exercises import Hint, check, vit
 from mmdl_lib.models.vit import interpolate
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdl_lib.data import shapes
-from mmdl_lib.data.shapes_drawing import COLORS, SHAPES, SIZES, TEXTURES
+from mmdl_lib.data.shapes.drawing import COLORS, SHAPES, SIZES, TEXTURES
 from mmdl_lib.metrics.gqa import (
     accuracy,
     consistency,

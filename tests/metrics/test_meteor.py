@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmdl_lib.metrics._words.wordnet import wordnet_synonyms
 from mmdl_lib.metrics.meteor import (
     FUNCTION_WORDS,
     METEOR_2005,
@@ -17,7 +18,6 @@ from mmdl_lib.metrics.meteor import (
     meteor,
     meteor_words,
 )
-from mmdl_lib.metrics.wordnet import wordnet_synonyms
 
 HERE = Path(__file__).parent
 CASES = json.loads((HERE / "cases.json").read_text())["captions"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmdl_lib.data import shapes
-from mmdl_lib.data.shapes_language import captions, foils
+from mmdl_lib.data.shapes.language import captions, foils
 from mmdl_lib.metrics.spice import scene_graph, singular, spice, tuple_f1
 
 GRAPHS = [

@@ -23,11 +23,11 @@ from rouge_score.rouge_scorer import RougeScorer
 from torchmetrics.functional.text import squad as peer_squad
 
 from mmdl_lib.data import shapes
-from mmdl_lib.data.shapes_language import captions
+from mmdl_lib.data.shapes.language import captions
+from mmdl_lib.metrics._words.ptb import caption_words, ptb_tokenize
 from mmdl_lib.metrics.bleu import bleu, coco_bleu, sentence_bleu, tokenize_13a
 from mmdl_lib.metrics.cider import cider_d
 from mmdl_lib.metrics.meteor import METEOR_2005, corpus_meteor, meteor
-from mmdl_lib.metrics.ptb import caption_words, ptb_tokenize
 from mmdl_lib.metrics.rouge_l import coco_rouge_l, rouge_l
 from mmdl_lib.metrics.spice import spice
 from mmdl_lib.metrics.squad import squad
@@ -87,7 +87,7 @@ def test_words_of_captions(agree):
         apart |= {2 * i + 1: [{"caption": "x"}] for i in range(len(flat))}
         found = PTBTokenizer().tokenize(dict(sorted(apart.items())))
         assert [found[2 * i][0] for i in range(len(flat))] == stored
-    names = {"ours": "mmdl_lib.metrics.ptb", "tolerance": 0, **COCO}
+    names = {"ours": "mmdl_lib.metrics._words.ptb", "tolerance": 0, **COCO}
     mine = [" ".join(caption_words(text)) for text in flat]
     agree("words of captions", mine, stored, **names)
 
@@ -99,7 +99,7 @@ def test_words_and_punctuation(agree):
     mine = [ptb_tokenize(text) for text in CASES["strings"]]
     wrong = sum(a != b for a, b in zip(mine, stored, strict=True)) / len(stored)
     names = {"package": "pycocoevalcap", "reference": "CoreNLP 3.4.1, pycocoevalcap"}
-    names |= {"ours": "mmdl_lib.metrics.ptb", "tolerance": 0.011}
+    names |= {"ours": "mmdl_lib.metrics._words.ptb", "tolerance": 0.011}
     # nine strings of code, faces and French, which the docstring names
     what = "share of 861 hard strings that are cut otherwise"
     agree(what, values([wrong]), values([0]), **names)

@@ -6,7 +6,7 @@ That the answers are true is checked in test_shapes_language.py, from the pixels
 import pytest
 
 from mmdl_lib.data import shapes
-from mmdl_lib.data.shapes_questions import KINDS
+from mmdl_lib.data.shapes.questions import KINDS
 
 
 def test_questions_of_all_kinds_are_asked_and_yes_is_no_safe_guess():

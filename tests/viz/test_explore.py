@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from mmdl_lib import viz
-from mmdl_lib.explore import explore
+from mmdl_lib.viz.explore import explore
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 

@@ -17,8 +17,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmdl_lib.data import shapes_drawing as drawing
-from mmdl_lib.data.shapes_drawing import COLORS, RGB, SHAPES, SIZES
+from mmdl_lib.data.shapes import drawing
+from mmdl_lib.data.shapes.drawing import COLORS, RGB, SHAPES, SIZES
 
 STYLES_READ = ("default", "night", "gradient", "checker")
 WINDOW = 23  # pixels around a patch; the largest object has 16

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mmdl_lib.data import shapes
-from mmdl_lib.data.shapes_coco import png, run_lengths
+from mmdl_lib.data.shapes.coco import png, run_lengths
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mmdl_lib.tradeoff import silhouettes, tradeoff
+from mmdl_lib.viz.tradeoff import silhouettes, tradeoff
 
 WORDS = {"title": "t", "alt": "the dearer, the better"}
 AXES = {"xlabel": "cost", "ylabel": "score"}

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from numbers import Number
 
-from mmdl_lib.look import word
+from mmdl_lib.viz.look import word
 
 STATES = 200
 BYTES = 4_000_000  # of all states together, before compression

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from mmdl_lib.check import check
-from mmdl_lib.exercises import Hint, call, compare, scalar
+from mmdl_lib.exercises import Hint, call, check, compare, scalar
 
 
 @pytest.mark.parametrize("blank", [None, ..., ""])

@@ -20,7 +20,7 @@ class Line(Model):
         torch.manual_seed(0)
         self.body = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.2), nn.Linear(16, 1))
 
-    def loss(self, batch, *, phase="main"):
+    def loss(self, batch, *, phase="main", generator=None):
         error = (self.body(batch["x"]) - batch["x"].sum(1, keepdim=True)) ** 2
         return {"loss": error.mean()}
 
@@ -56,7 +56,7 @@ def test_the_schedule_rises_then_falls_to_zero():
 SCRIPT = """
 import sys, time
 sys.path.insert(0, {folder!r})
-import test_train as t
+import test_fit as t
 draw = t.batches
 def slow(step):
     time.sleep(0.02)
@@ -128,7 +128,7 @@ class Noted(Plain):
         super().__init__()
         self.seen = []
 
-    def after_step(self, step):
+    def after_step(self, step, *, phase="main"):
         self.seen.append(torch.cat([p.grad.flatten() for p in self.parameters()]))
 
 
@@ -150,7 +150,7 @@ def test_a_batch_that_slices_do_not_divide_is_named_in_one_sentence():
 WORKER = """
 import sys
 sys.path.insert(0, {folder!r})
-import test_train as t
+import test_fit as t
 from accelerate import PartialState
 t.plain(accumulate={slices}, checkpoint={path!r}, every=20)
 assert PartialState().num_processes == 2
@@ -177,7 +177,7 @@ def test_the_moving_average_follows_its_formula_and_survives_a_kill(tmp_path):
     seen = []
 
     class Watched(Plain):
-        def after_step(self, step):
+        def after_step(self, step, *, phase="main"):
             seen.append({k: v.clone() for k, v in self.state_dict().items()})
 
     start = {k: v.clone() for k, v in model.state_dict().items()}

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from mmdl_lib import look
-from mmdl_lib.look import DASHES, MARKERS, PALETTE, Figure
+from mmdl_lib.viz import look
+from mmdl_lib.viz.look import DASHES, MARKERS, PALETTE, Figure
 
 
 def scatter(

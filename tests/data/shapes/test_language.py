@@ -12,8 +12,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmdl_lib.data import shapes, shapes_language
-from mmdl_lib.data.shapes import COLORS, RELATIONS, RGB, SHAPES, SIZES, TEXTURES, Thing
+from mmdl_lib.data import shapes
+from mmdl_lib.data.shapes import (
+    COLORS,
+    RELATIONS,
+    RGB,
+    SHAPES,
+    SIZES,
+    TEXTURES,
+    Thing,
+    language,
+)
 from mmdl_lib.data.text import WORD
 
 few = settings(max_examples=10, deadline=None)
@@ -320,7 +329,7 @@ def test_each_kind_of_alt_text_is_what_it_says(seed):
         elif kind == "keywords":
             assert tuple(text.split()[1::-1]) in pairs
         else:
-            assert text in shapes_language.UNRELATED
+            assert text in language.UNRELATED
             assert not set(text.split()) & {*COLORS, *SHAPES}
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from mmdl_lib.scatter import scatter
+from mmdl_lib.viz.scatter import scatter
 
 WORDS = {"xlabel": "x", "ylabel": "y", "title": "A title", "alt": "Some points."}
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mmdl_lib import look
-from mmdl_lib.look import DASHES, INK, MARKERS, PALETTE, Figure
+from mmdl_lib.viz import look
+from mmdl_lib.viz.look import DASHES, INK, MARKERS, PALETTE, Figure
 
 
 def tradeoff(

@@ -1,7 +1,7 @@
 """What is said about scenes: captions, foils, narratives with traces, noisy alt-text.
 
 All texts derive from the scene, so they are true by construction, or false in a known
-way; `tests/data/test_shapes_language.py` checks them against the pixels. Each kind of
+way; `tests/data/test_language.py` checks them against the pixels. Each kind of
 text has a function that lists its words, for `mmdl_lib.data.text.WordTokenizer`.
 """
 
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mmdl_lib.data.shapes_scenes import (
+from mmdl_lib.data.shapes.scenes import (
     COLORS,
     RADIUS,
     RELATIONS,

@@ -4,9 +4,7 @@ import importlib
 import importlib.util
 import re
 
-from mmdl_lib.exercises import Hint
-
-__all__ = ["Hint", "check"]
+from mmdl_lib.exercises._answers import Hint
 
 
 def check(name: str, answer: object = None) -> bool:

@@ -5,16 +5,16 @@ picture and all that is said about it derive from the scene, so they agree by
 construction, and the tests check it from the pixels alone. This is the door to the
 world; the rooms are
 
-* `shapes_scenes`: scenes by seed, boxes, masks, labels, relations;
-* `shapes_drawing`: the pixels;
-* `shapes_language`: captions, foils, narratives with traces, noisy alt-text;
-* `shapes_questions`: questions, programs, answers;
-* `shapes_reading`: what a picture shows, generated ones too, without a network;
-* `shapes_coco`: export in the format of COCO.
+* `scenes`: scenes by seed, boxes, masks, labels, relations;
+* `drawing`: the pixels;
+* `language`: captions, foils, narratives with traces, noisy alt-text;
+* `questions`: questions, programs, answers;
+* `reading`: what a picture shows, generated ones too, without a network;
+* `coco`: export in the format of COCO.
 """
 
-from mmdl_lib.data.shapes_coco import to_coco
-from mmdl_lib.data.shapes_drawing import (
+from mmdl_lib.data.shapes.coco import to_coco
+from mmdl_lib.data.shapes.drawing import (
     COLORS,
     RADIUS,
     RGB,
@@ -23,7 +23,7 @@ from mmdl_lib.data.shapes_drawing import (
     STYLES,
     TEXTURES,
 )
-from mmdl_lib.data.shapes_language import (
+from mmdl_lib.data.shapes.language import (
     ALT_KINDS,
     PHENOMENA,
     AltText,
@@ -37,15 +37,15 @@ from mmdl_lib.data.shapes_language import (
     narrative_words,
     narratives,
 )
-from mmdl_lib.data.shapes_questions import (
+from mmdl_lib.data.shapes.questions import (
     ANSWERS,
     Question,
     question_words,
     questions,
     run_program,
 )
-from mmdl_lib.data.shapes_reading import STYLES_READ, Seen, read
-from mmdl_lib.data.shapes_scenes import (
+from mmdl_lib.data.shapes.reading import STYLES_READ, Seen, read
+from mmdl_lib.data.shapes.scenes import (
     HELD_OUT,
     LABELS,
     RELATIONS,

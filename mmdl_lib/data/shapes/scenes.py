@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from mmdl_lib.data import shapes_drawing as drawing
-from mmdl_lib.data.shapes_drawing import COLORS, RADIUS, SHAPES, SIZES, STYLES, TEXTURES
-from mmdl_lib.data.shapes_reading import Seen, read
+from mmdl_lib.data.shapes import drawing
+from mmdl_lib.data.shapes.drawing import COLORS, RADIUS, SHAPES, SIZES, STYLES, TEXTURES
+from mmdl_lib.data.shapes.reading import Seen, read
 
 RELATIONS = ("left of", "right of", "above", "below")
 HELD_OUT = tuple((COLORS[i], SHAPES[(3 * i + 1) % 8]) for i in range(8))
@@ -121,7 +121,7 @@ class Scenes:
         return (masks * (self.shape + 1)[..., None, None]).sum(1)
 
     def seen_in(self, image: Tensor) -> list[list[Seen]]:
-        """What pictures of such scenes really show; see `shapes_reading.read`."""
+        """What pictures of such scenes really show; see `reading.read`."""
         return read(image)
 
     def multi_labels(self, of: str = "shape") -> Bool[Tensor, "b k"]:

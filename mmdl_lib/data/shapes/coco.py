@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from mmdl_lib.data.shapes_language import captions
-from mmdl_lib.data.shapes_scenes import SHAPES, Scenes
+from mmdl_lib.data.shapes.language import captions
+from mmdl_lib.data.shapes.scenes import SHAPES, Scenes
 
 
 def to_coco(scenes: Scenes, folder: str | Path, *, resolution: int = 32) -> Path:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmdl_lib.metrics.ptb import PUNCTUATION, caption_words, ptb_tokenize
-from mmdl_lib.metrics.stem import stem
+from mmdl_lib.metrics._words.ptb import PUNCTUATION, caption_words, ptb_tokenize
+from mmdl_lib.metrics._words.stem import stem
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 STRINGS = json.loads((HERE / "cases.json").read_text())["strings"]
 OFFICIAL = json.loads((HERE / "reference.json").read_text())["ptb"]
 # code, faces, French and a tag with a space: the docstring says that these differ

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mmdl_lib.core import generator
-from mmdl_lib.explain import grad_cam
+from mmdl_lib.inside.grad_cam import grad_cam
 
 
 def test_a_linear_score_of_the_mean_gives_the_weighted_channels():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmdl_lib.core import generator
-from mmdl_lib.gabor import gabor, gabor_share
+from mmdl_lib.inside.gabor import gabor, gabor_share
 
 
 def grating(angle, size=15, wave=6.0):

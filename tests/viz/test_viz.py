@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from mmdl_lib import look, viz
+from mmdl_lib import viz
 from mmdl_lib.core import generator
 from mmdl_lib.models.clip import CLIP, contrastive_loss
+from mmdl_lib.viz import look
 
 WORDS = {"title": "A title & more", "alt": 'What it "shows" <here>'}
 AXES = {"xlabel": "step", "ylabel": "loss"}

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import torch
 
-from mmdl_lib.data.shapes_language import NUMBERS, article, plural
-from mmdl_lib.data.shapes_scenes import (
+from mmdl_lib.data.shapes.language import NUMBERS, article, plural
+from mmdl_lib.data.shapes.scenes import (
     COLORS,
     RELATIONS,
     SHAPES,

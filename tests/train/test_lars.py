@@ -6,8 +6,8 @@ from torch import nn
 
 from mmdl_lib.core import generator
 from mmdl_lib.models.resnet import ResNet
-from mmdl_lib.nn.lars import LARS
 from mmdl_lib.train import fit
+from mmdl_lib.train.lars import LARS
 
 
 def weight(rows):

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmdl_lib import look
 from mmdl_lib.core import check_image
-from mmdl_lib.look import DASHES, INK, MARKERS, PALETTE, Figure, word
-from mmdl_lib.scatter import scatter
-from mmdl_lib.tradeoff import silhouettes, tradeoff
+from mmdl_lib.viz import look
+from mmdl_lib.viz.look import DASHES, INK, MARKERS, PALETTE, Figure, word
+from mmdl_lib.viz.scatter import scatter
+from mmdl_lib.viz.tradeoff import silhouettes, tradeoff
 
 __all__ = ["bars", "curve", "diagram", "heat", "images", "scatter", "silhouettes"]
 __all__ += ["source", "table", "tradeoff"]

@@ -1,0 +1,1 @@
+"""What metrics of text share and is no metric: tokenizer, stems, WordNet, n-grams."""
