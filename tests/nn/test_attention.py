@@ -19,7 +19,7 @@ def prefix(lengths, n):
 
 
 def mixed(attention, x, *args, **kwargs):
-    """What the layer must return, from its own weights: out(weights v), head by head."""
+    """What the layer must return, from its own weights: out(weights v)."""
     source = kwargs.get("memory", x)
     fused = attention.kv if attention.crossed else attention.qkv
     v = fused(source).chunk(2 if attention.crossed else 3, -1)[-1]
