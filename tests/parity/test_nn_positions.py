@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import LlamaConfig, RoFormerConfig, ViTMAEConfig, ViTMAEModel
+from transformers import LlamaConfig, RoFormerConfig, ViTMAEConfig
 from transformers.models.gpt_neox import modeling_gpt_neox
 from transformers.models.llama import modeling_llama
 from transformers.models.roformer import modeling_roformer
@@ -10,6 +10,7 @@ from transformers.models.speecht5.modeling_speecht5 import (
     SpeechT5ScaledPositionalEncoding,
 )
 from transformers.models.t5.modeling_t5 import T5Attention
+from transformers.models.vit_mae.modeling_vit_mae import ViTMAEEmbeddings
 
 from mmdl_lib.core import generator
 from mmdl_lib.nn import Rotary, sinusoidal, sinusoidal_2d
@@ -36,10 +37,10 @@ def test_sinusoidal_positions_agree(agree):
 def test_positions_of_a_grid_agree(agree):
     sizes = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
     config = ViTMAEConfig(hidden_size=24, image_size=40, patch_size=8, **sizes)
-    embeddings = ViTMAEModel(config).embeddings
+    embeddings = ViTMAEEmbeddings(config)
     embeddings.initialize_weights()
     theirs = embeddings.position_embeddings[0, 1:]
-    reference = peers("sinusoidal_2d", "ViTMAEModel")
+    reference = peers("sinusoidal_2d", "ViTMAEEmbeddings")
     agree("5 x 5", sinusoidal_2d((5, 5), 24), theirs, tolerance=1e-6, **reference)
 
 
