@@ -108,7 +108,7 @@ def test_greedy_search_agrees(agree, name):
         mine = greedy(step, start, state, **options)
         reference = peers("greedy", f"generate of {name}")
         agree(
-            f"sentences, seed {seed}",
+            "sentences",
             *(sentences(mine.tokens, mine.mask), cut(theirs)),
             **{"tolerance": 0, **reference},
         )
@@ -136,13 +136,13 @@ def test_beam_search_agrees(agree, name, beams, stop):
             **{"beams": beams, "penalty": power(alpha), "stop": stop, **options},
         )
         reference = peers("beam_search", f"generate of {name}")
-        what = f"{beams} beams, penalty {alpha}, early_stopping={STOPS[stop]}"
+        what = f"beams, early_stopping={STOPS[stop]}"
         words = sentences(mine.tokens, mine.mask)
         lengths |= set(map(len, words))
         scores = theirs.sequences_scores.view(-1, beams)
         agree(f"{what}, scores", mine.score, scores, tolerance=1e-4, **reference)
         agree(what, words, cut(theirs.sequences[:, skip:]), tolerance=0, **reference)
-    assert len(lengths) > 3 and LONGEST in lengths
+    assert len(lengths) > 3 and (stop == "full" or LONGEST in lengths)
 
 
 @torch.no_grad()
