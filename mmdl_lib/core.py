@@ -253,30 +253,6 @@ def seeded(generator: torch.Generator | None) -> Iterator[None]:
         yield
 
 
-def check_image(image: Tensor) -> None:
-    """Check a batch of pictures at the border.
-
-    Args:
-        image: (b, c, h, w), floating point, pixels in [-1, 1].
-
-    Raises:
-        ValueError: another number of axes, an integer type, or values out of range.
-    """
-    if image.ndim != 4 or not image.is_floating_point():
-        raise ValueError(
-            "expected pictures as floats of shape (b, c, h, w), got "
-            f"{image.dtype} of shape {tuple(image.shape)}."
-        )
-    if image.is_meta or image.numel() == 0:
-        return
-    low, high = image.min().item(), image.max().item()
-    # `not` also catches NaN; 1e-3 leaves room for half precision and resizing
-    if not (low >= -1.001 and high <= 1.001):
-        raise ValueError(
-            f"expected pixels in [-1, 1], got values from {low:.3g} to {high:.3g}."
-        )
-
-
 def device() -> torch.device:
     """The accelerator where there is one, else the CPU."""
     if torch.cuda.is_available():

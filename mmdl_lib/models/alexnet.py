@@ -35,7 +35,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Config, Model, check_image, seeded
+from mmdl_lib.borders import check_image
+from mmdl_lib.core import Config, Model, seeded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.core import Config, Model, check_image
+from mmdl_lib.borders import check_image
+from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import Transformer, quick_gelu
 
 

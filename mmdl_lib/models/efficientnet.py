@@ -37,7 +37,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Config, Model, check_image, seeded
+from mmdl_lib.borders import check_image
+from mmdl_lib.core import Config, Model, seeded
 
 ACTIVATIONS = {"swish": F.silu, "relu6": F.relu6}
 

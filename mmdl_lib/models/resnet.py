@@ -32,7 +32,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Config, Model, check_image
+from mmdl_lib.borders import check_image
+from mmdl_lib.core import Config, Model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,8 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Config, Model, check_image
+from mmdl_lib.borders import check_image
+from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import Transformer
 
 
