@@ -36,7 +36,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_image
+from mmdl_lib.borders import check_image, check_mask
 from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import Transformer, quick_gelu
 
@@ -353,17 +353,14 @@ class CLIP(Model):
         """Sentence features of length one; `mask` is True on real tokens.
 
         Raises:
-            ValueError: more tokens than the context, or a sentence without any.
+            ValueError: more tokens than the context, or a mask that is no beginning.
         """
         if tokens.shape[1] > self.config.context:
             raise ValueError(
                 f"CLIP expected at most {self.config.context} tokens a caption, got "
                 f"{tokens.shape[1]}: shorten the caption."
             )
-        if not tokens.is_meta and not mask.any(1).all():
-            raise ValueError(
-                "CLIP expected at least one token in each caption, got none."
-            )
+        check_mask(mask, shape=tokens.shape)
         return F.normalize(self.text(tokens, mask), dim=-1)
 
     def forward(

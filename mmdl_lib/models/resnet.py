@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_image
+from mmdl_lib.borders import check_choice, check_image
 from mmdl_lib.core import Config, Model
 
 
@@ -69,7 +69,12 @@ class ZeroPad(nn.Module):
 
 
 def make_shortcut(inputs: int, outputs: int, stride: int, option: str) -> nn.Module:
-    """The identity where it fits, else what the option says (section 3.3)."""
+    """The identity where it fits, else what the option says (section 3.3).
+
+    Raises:
+        ValueError: an option other than "A", "B" and "C".
+    """
+    check_choice("option", option, ("A", "B", "C"))
     if option == "C" or (option == "B" and (stride > 1 or inputs != outputs)):
         return conv_norm(inputs, outputs, 1, stride)
     if stride > 1 or inputs != outputs:

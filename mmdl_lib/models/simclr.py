@@ -35,6 +35,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mmdl_lib.borders import check_choice
 from mmdl_lib.core import Config, Model
 from mmdl_lib.models.resnet import BLOCKS, ResNet, ResNetConfig
 
@@ -74,8 +75,10 @@ def pairs(first: Tensor, second: Tensor, *, similarity: str = "cosine") -> Pairs
         similarity: "cosine", or "dot" for the plain dot product.
 
     Raises:
-        ValueError: other shapes, views that do not pair up, or a single picture.
+        ValueError: other shapes, views that do not pair up, a single picture, another
+            similarity.
     """
+    check_choice("similarity", similarity, ("cosine", "dot"))
     if first.ndim != 2 or first.shape != second.shape or len(first) < 2:
         raise ValueError(
             "expected two views of at least two pictures, (N, p) each, got "
@@ -166,7 +169,8 @@ class Output(NamedTuple):
 
 
 def make_head(kind: str, width: int, outputs: int) -> nn.Module:
-    """g, whose hidden layer is as wide as h."""
+    """g, whose hidden layer is as wide as h; `kind` as in `SimCLRConfig`."""
+    check_choice("kind", kind, ("none", "linear", "nonlinear"))
     if kind == "none":
         return nn.Identity()
     if kind == "linear":

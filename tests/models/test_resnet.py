@@ -13,6 +13,7 @@ from mmdl_lib.models.resnet import (
     Plain,
     ResNet,
     ZeroPad,
+    make_shortcut,
     multi_scale,
     ten_crop,
     vgg19,
@@ -153,3 +154,8 @@ def test_wrong_channels_and_too_small_pictures_are_named(shape):
 def test_a_crop_larger_than_the_picture_is_an_error():
     with pytest.raises(ValueError, match="at least 40 pixels, got 32 x 32"):
         ten_crop(torch.zeros(1, 3, 32, 32), 40)
+
+
+def test_an_unknown_shortcut_is_named():
+    with pytest.raises(ValueError, match="option expected one of 'A', 'B', 'C', got"):
+        make_shortcut(4, 4, 1, "b")

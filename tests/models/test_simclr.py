@@ -13,6 +13,7 @@ from mmdl_lib.models.simclr import (
     SimCLR,
     contrastive_accuracy,
     entropy,
+    make_head,
     margin_loss,
     nt_logistic,
     nt_xent,
@@ -311,3 +312,11 @@ def test_the_entropy_is_that_of_the_softmax_at_its_temperature():
         right = -sum(p * math.log(p) for p in shares)
         found = entropy(positive, negative, temperature=tau)
         assert found.item() == pytest.approx(right, rel=1e-4)
+
+
+def test_a_typo_in_a_choice_never_means_something_else():
+    z = torch.randn(4, 8)
+    with pytest.raises(ValueError, match="one of 'cosine', 'dot', got 'Cosine'"):
+        pairs(z, z, similarity="Cosine")
+    with pytest.raises(ValueError, match="got 'non-linear'"):
+        make_head("non-linear", 8, 8)
