@@ -202,7 +202,8 @@ def _own_looks(count: Int[Tensor, " b"], g) -> dict:
     )
     ground, rgb = _integers(0, 256, (n, 5, 3), g).split((1, 4), 1)
     # half of the range further in each channel where it would hardly be seen
-    near = (rgb - ground).square().sum(-1, keepdim=True) < 100**2
+    away = rgb - ground
+    near = (away * away).sum(-1, keepdim=True) < 100**2
     return {
         "color": torch.full((n, 4), -1, device="cpu"),
         "size": (radius > 5.25).long() + (radius > 7).long(),  # the nearest RADIUS
