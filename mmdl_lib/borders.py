@@ -119,6 +119,26 @@ def check_scores(name: str, scores: Tensor, label: Tensor | Sequence) -> None:
     check_finite(name, scores)
 
 
+def check_logits(name: str, values: Tensor) -> None:
+    """Check a table of scores before softmax.
+
+    Args:
+        name: what they are called.
+        values: (b, k) floats, finite.
+
+    Raises:
+        ValueError: another shape or type, NaN or infinity, or rows from 0 to 1 that sum
+            to 1: a softmax of them would be a softmax of probabilities.
+    """
+    check_numbers(name, values, "b k")
+    if not _readable(values) or values.shape[1] < 2:
+        return
+    off = (values.double().sum(1) - 1).abs().max()
+    # 1e-2 leaves room for half precision
+    if (values >= 0).all() and off < 1e-2:
+        raise ValueError(f"{name} expected scores before softmax, got probabilities.")
+
+
 def check_integers(
     name: str, values: Tensor, low: int | None = 0, high: int | None = None
 ) -> None:

@@ -6,17 +6,18 @@ most once; of all alignments a beam search takes the one with most matches, then
 chunks, then least distance. A chunk is a run of matches, in the same order on both
 sides.
 
-With $m_i$ the words of text matched in stage $i$, function words counting $1 - \delta$
-and content words $\delta$, and weights $w_i$ of the stages,
+A function word counts $1 - \delta$ and a content word $\delta$. With $m_i(t)$ the count
+of the words of text $t$ that match in stage $i$, $\ell(t)$ that of all its words, and
+weights $w_i$ of the stages,
 
-$$P = \frac{\sum_i w_i m_i(\text{candidate})}{|\text{candidate}|},\quad
-R = \frac{\sum_i w_i m_i(\text{reference})}{|\text{reference}|},\quad
+$$P = \frac{\sum_i w_i m_i(\text{candidate})}{\ell(\text{candidate})},\quad
+R = \frac{\sum_i w_i m_i(\text{reference})}{\ell(\text{reference})},\quad
 F = \frac{P R}{\alpha P + (1 - \alpha) R}$$
 
 $$\text{METEOR} = F \cdot \Big(1 - \gamma \Big(\frac{\text{chunks}}{m}\Big)^\beta\Big)$$
 
-with $m$ the mean number of matched words, and no chunk counted where all words of both
-texts match in one. Of several references the best counts.
+with $m$ the plain mean number of matched words, and no chunk counted where all words of
+both texts match in one. Of several references the best counts.
 
 **Source** Banerjee and Lavie 2005, aclanthology W05-0909; Denkowski and Lavie, Meteor
 Universal, 2014, doi 10.3115/v1/W14-3348, whose parameters for English are the default.
@@ -34,8 +35,11 @@ computed from added counts, it is not the mean. NLTK's `meteor_score` has the pa
 of 2005 (`METEOR_2005` here), another search, and a penalty even for equal texts.
 """
 
+import heapq
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from mmdl_lib.borders import check_references
@@ -43,7 +47,8 @@ from mmdl_lib.metrics._words.ptb import caption_words
 from mmdl_lib.metrics._words.stem import stem
 
 BEAM = 40
-# the authors' list, `function/english.words` of METEOR 1.5
+# words that make up a thousandth or more of the authors' English texts; their list,
+# `function/english.words` of METEOR 1.5 (Denkowski and Lavie, 2014; LGPL 2.1)
 FUNCTION_WORDS = frozenset(
     """the , . to of and a in that for " is on 's it with was as said at he by be from
     have has are his but an this not i will ’ they ) -rrb- ( -lrb- who their had
@@ -146,6 +151,24 @@ def _bits(start: int, length: int) -> int:
     return ((1 << length) - 1) << start
 
 
+class _Move(NamedTuple):
+    """A match with what the search asks of it again and again."""
+
+    match: Match
+    gained: int
+    distance: int
+    used: int
+    taken: int
+
+
+def _move(match: Match) -> _Move:
+    at, length, of, width, stage = match
+    # half of a whole number, rounded down: see the quirks
+    half = 2 if stage == 0 else 1
+    gained = width * half // 2 + length * half // 2
+    return _Move(match, gained, abs(at - of), _bits(at, length), _bits(of, width))
+
+
 class _Path(NamedTuple):
     """A partial alignment; `end` is where its open chunk ends in the candidate.
 
@@ -166,21 +189,6 @@ class _Path(NamedTuple):
     def rank(self):
         return -self.matched, self.chunks, self.distance
 
-    def add(self, match: Match, *, distance: int) -> "_Path":
-        # half of a whole number, rounded down: see the quirks
-        half = 2 if match.stage == 0 else 1
-        gained = match.width * half // 2 + match.length * half // 2
-        return self._replace(
-            matched=self.matched + gained,
-            chunks=self.chunks + (self.end not in (-1, match.of)),
-            distance=self.distance + distance,
-            next=match.at + match.length,
-            end=match.of + match.width,
-            used=self.used | _bits(match.at, match.length),
-            taken=self.taken | _bits(match.of, match.width),
-            chosen=(self.chosen, match),
-        )
-
 
 def align(
     said: Sequence[str],
@@ -198,33 +206,21 @@ def align(
         2 2 0
     """
     found = _matches(list(said), list(true), synonyms, paraphrases)
-    cover, covered = [0] * len(true), [0] * len(said)
-    for match in (m for some in found for m in some):
-        for i in range(match.length):
-            cover[match.at + i] += 1
-        for i in range(match.width):
-            covered[match.of + i] += 1
-    # a match that no other competes with is certain
-    fixed = {}
-    for at, some in enumerate(found):
-        if len(some) == 1:
-            m = some[0]
-            counts = cover[at : at + m.length] + covered[m.of : m.of + m.width]
-            if set(counts) == {1}:
-                fixed[at] = m
-    used = sum(_bits(m.at, m.length) for m in fixed.values())
-    taken = sum(_bits(m.of, m.width) for m in fixed.values())
+    fixed = {at: _move(m) for at, m in _certain(found, len(said)).items()}
+    used = sum(move.used for move in fixed.values())
+    taken = sum(move.taken for move in fixed.values())
     paths = [_Path(used=used, taken=taken)]
     for at, some in enumerate(found):
-        paths = [
-            path
-            for old in sorted(paths, key=lambda p: p.rank)[:BEAM]
-            for path in _advance(old, at, some, fixed)
+        moves = [_move(match) for match in some]
+        ways = [
+            (rank, path, move)
+            for path in paths
+            for rank, move in _ways(path, at, moves, fixed)
         ]
-    ends = [
-        p._replace(chunks=p.chunks + (p.end != -1))
-        for p in sorted(paths, key=lambda p: p.rank)[:BEAM]
-    ]
+        # like a stable sort, so that of equal ranks the earlier stay
+        best = heapq.nsmallest(BEAM, ways, key=itemgetter(0))
+        paths = [_go(path, at, move, rank) for rank, path, move in best]
+    ends = [p._replace(chunks=p.chunks + (p.end != -1)) for p in paths]
     chosen, alignment = min(ends, key=lambda p: p.rank).chosen, []
     while chosen:
         chosen, match = chosen
@@ -232,21 +228,77 @@ def align(
     return alignment[::-1]
 
 
-def _advance(path: _Path, at: int, some: list[Match], fixed: dict) -> list[_Path]:
-    """What can be done with the next word of the reference: match or skip it."""
+def _certain(found: list[list[Match]], said: int) -> dict[int, Match]:
+    """The matches that no other competes with, by their place in the reference."""
+    cover, covered = [0] * len(found), [0] * said
+    for match in (m for some in found for m in some):
+        for i in range(match.length):
+            cover[match.at + i] += 1
+        for i in range(match.width):
+            covered[match.of + i] += 1
+    fixed = {}
+    for at, some in enumerate(found):
+        if len(some) == 1:
+            m = some[0]
+            counts = cover[at : at + m.length] + covered[m.of : m.of + m.width]
+            if set(counts) == {1}:
+                fixed[at] = m
+    return fixed
+
+
+def _ways(path: _Path, at: int, moves: list[_Move], fixed: dict) -> list[tuple]:
+    """What can be done with the next word of the reference, and how it ranks.
+
+    A word that occurs often on both sides gives hundreds of ways, of which the beam
+    keeps few. So ranks come before paths are made, and a way is left out that as many
+    better ones precede as the beam is wide.
+
+    Returns:
+        Pairs of the rank of the longer path and the move that it takes, None for none.
+    """
+    matched, chunks, distance = path.rank
     if at < path.next:
-        return [path]
-    if path.used >> at & 1:
-        return [path.add(fixed[at], distance=abs(at - fixed[at].of))]
-    out = []
-    for match in some:
-        free = not path.used & _bits(match.at, match.length)
-        if free and not path.taken & _bits(match.of, match.width):
-            out.append(path.add(match, distance=0))
-            # the distance goes to the path without the match: see the quirks
-            path = path._replace(distance=path.distance + abs(match.at - match.of))
-    skipped = path.chunks + (path.end != -1)
-    return [*out, path._replace(chunks=skipped, end=-1, next=at + 1)]
+        return [(path.rank, None)]
+    end, used, taken = path.end, path.used, path.taken
+    if used >> at & 1:
+        move = fixed[at]
+        broken = end not in (-1, move.match.of)
+        rank = matched - move.gained, chunks + broken, distance + move.distance
+        return [(rank, move)]
+    out, seen = [], defaultdict(int)
+    for move in moves:
+        match, gained, apart, here, there = move
+        if used & here or taken & there:
+            continue
+        broken = end not in (-1, match.of)
+        # distance only grows, so of equal kinds the earlier are the better ones
+        kind = 2 * gained + broken
+        seen[kind] += 1
+        if seen[kind] <= BEAM:
+            out.append(((matched - gained, chunks + broken, distance), move))
+        # the distance goes to the path without the match: see the quirks
+        distance += apart
+    return [*out, ((matched, chunks + (end != -1), distance), None)]
+
+
+def _go(path: _Path, at: int, move: _Move | None, rank: tuple) -> _Path:
+    """The path that goes one way, whose rank is known."""
+    if at < path.next:
+        return path
+    matched, chunks, distance = rank
+    if move is None:
+        return path._replace(chunks=chunks, distance=distance, end=-1, next=at + 1)
+    match = move.match
+    return _Path(
+        matched=-matched,
+        chunks=chunks,
+        distance=distance,
+        next=match.at + match.length,
+        end=match.of + match.width,
+        used=path.used | move.used,
+        taken=path.taken | move.taken,
+        chosen=(path.chosen, match),
+    )
 
 
 def _chunks(said, true, alignment: list[Match]) -> int:

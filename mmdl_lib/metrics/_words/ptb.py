@@ -23,6 +23,8 @@ code, French, or faces other than :) and ;-), may be cut in another way.
 
 import re
 
+from mmdl_lib.borders import check_text
+
 # keep their full stop
 TITLES = """
 mr mrs ms dr drs prof profs sen sens rep reps atty lt col gen messrs gov govs adm rev
@@ -76,6 +78,16 @@ SIGNS = {
     "&amp;": "&",
     "&lt;": "<",
     "&gt;": ">",
+    "&apos;": "'",
+}
+# what web pages write for signs that decide where words end
+ENTITIES = {
+    "&quot;": '"',
+    "(?i:&nbsp;)": " ",
+    "&mdash;": "—",
+    "&ndash;": "–",
+    "(?<=[A-Z])&amp;(?=[A-Z])": "&",
+    "(?i:(?<=[a-z])&apos;(?=(?:s|ll|re|ve|m|d|t)\\b))": "'",
 }
 
 
@@ -90,8 +102,10 @@ RULES = rf"""
 (?:https?://|mailto:)[^\s"<>|(){{}}]+[^\s"<>|.!?(){{}},-]
 www\.(?:[^\s"<>|.!?(){{}},]+\.)+[a-z]{{2,4}}
 [a-z0-9][a-z0-9._%-]*@[a-z0-9-]+(?:\.[a-z0-9-]+)*
+@{{2,}}|\#{{2,}}|\*{{2,}}|<<|>>
 @[a-z_]\w*|\#[a-z]{A}*
-&(?:amp|lt|gt);
+&apos;(?:(?:em|cause|til|\d0s)\b|n&apos;)|[dol]&apos;{A}+
+&(?:amp|lt|gt|quot|apos|\#\d+);
 </?[a-z][^<>]*>
 [:;=]'?-?(?:[()]|[DP]\b)
 n't{A}*|'n'|'(?:ll|re|ve|s|m|d|n)\b
@@ -135,6 +149,9 @@ def ptb_tokenize(text: str) -> list[str]:
         ['a', 'man', "'s", 'dog', '-lrb-', 'black', '-rrb-', 'is', "n't", 'here', ';', \
 'it', "'s", 'gone', '...']
     """
+    check_text("text", text)
+    for entity, sign in ENTITIES.items():
+        text = re.sub(entity, sign, text)
     text = text.replace("’", "'")
     out = []
     for found in LEXER.finditer(text):
@@ -147,12 +164,13 @@ def ptb_tokenize(text: str) -> list[str]:
             token = token.replace("(", "-lrb-").replace(")", "-rrb-")
         elif set(token) <= {".", " "} and len(token) > 2:
             token = "..."
-        elif set(token) == {"-"} and len(token) > 1:
+        elif set(token) == {"-"} and len(token) in (2, 3, 4):
             token = "--"
         elif "/" in token:
             # "2 3/4" is one word, around a space that does not break
             token = token.replace(" ", "\xa0")
-        out.append(SIGNS.get(token, token.lower()))
+        small = token.lower()
+        out.append(SIGNS.get(small, small))
         if SENTENCE_END.match(text, found.start()):
             out.append(".")
     return out
