@@ -38,7 +38,8 @@ def _kind(value) -> str:
     if isinstance(value, Tensor):
         kind = str(value.dtype).removeprefix("torch.")
         return f"{kind} of shape {tuple(value.shape)}"
-    return f"{type(value).__name__} {value!r:.60}"
+    words = " ".join(repr(value).split())
+    return f"{type(value).__name__} {words:.60}"
 
 
 def _require_tensor(name: str, value) -> None:
@@ -68,9 +69,11 @@ def check_finite(name: str, values: Tensor) -> None:
     """Check that there is neither NaN nor infinity.
 
     Raises:
-        ValueError: there is.
+        ValueError: there is, or flags are given for numbers.
     """
     _require_tensor(name, values)
+    if values.dtype == torch.bool:
+        raise ValueError(f"{name} expected finite numbers, got {_kind(values)}.")
     if not _readable(values):
         return
     bad = int((~torch.isfinite(values)).sum())
@@ -341,11 +344,11 @@ def check_choice(name: str, value, choices: Collection) -> None:
 def check_number(
     name: str,
     value,
-    low: float = -math.inf,
-    high: float = math.inf,
+    low: float | int = -math.inf,
+    high: float | int = math.inf,
     *,
     whole: bool = False,
-    above: float | None = None,
+    above: float | int | None = None,
 ) -> None:
     """Check a single finite number; both ends belong to what is allowed.
 

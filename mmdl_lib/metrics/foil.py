@@ -83,7 +83,8 @@ def detection(predicted: Sequence[int], wrong: Sequence[int]) -> float:
         0.5
     """
     for name, places in (("predictions", predicted), ("wrong words", wrong)):
-        if isinstance(places, str) or not all(_whole(place) for place in places):
+        some = isinstance(places, Sequence) and not isinstance(places, str)
+        if not some or not all(_whole(place) for place in places):
             raise ValueError(f"{name} expected whole numbers, got {places!r:.60}.")
     return _share(predicted, wrong)
 

@@ -30,11 +30,15 @@ from collections.abc import Collection, Hashable, Mapping
 from mmdl_lib.borders import check_text
 
 
+def _check_table(name: str, table: Mapping) -> None:
+    if not isinstance(table, Mapping):
+        kind = type(table).__name__
+        raise ValueError(f"{name} expected a table by question, got a {kind}.")
+
+
 def _check(predictions: Mapping, truth: Mapping, what: str) -> None:
-    for name, part in (("predictions", predictions), (what, truth)):
-        if not isinstance(part, Mapping):
-            kind = type(part).__name__
-            raise ValueError(f"{name} expected a table by question, got a {kind}.")
+    _check_table("predictions", predictions)
+    _check_table(what, truth)
     if not truth:
         raise ValueError(f"{what} expected at least one question, got none.")
     missing = [key for key in truth if key not in predictions]
@@ -55,6 +59,7 @@ def _check_answers(predictions: Mapping, answers: Mapping) -> None:
 
 def _check_sets(name: str, sets: Mapping) -> None:
     """A bare string would be taken for its letters."""
+    _check_table(name, sets)
     for q, some in sets.items():
         if isinstance(some, str) or not isinstance(some, Collection):
             raise ValueError(f"{name} of {q!r:.30} expected several, got {some!r:.60}.")
@@ -65,6 +70,8 @@ def _balanced(answers: Mapping, balanced: Collection | None) -> set:
     if balanced is None:
         return {*answers}
     _check_sets("questions", {"balanced": balanced})
+    if not balanced:
+        raise ValueError("balanced expected at least one question, got none.")
     if unknown := [q for q in balanced if q not in answers]:
         raise ValueError(f"answers expected one of {unknown[0]!r:.60}, got none.")
     return {*balanced}
@@ -206,6 +213,7 @@ def distribution(
         0.015
     """
     _check_answers(predictions, answers)
+    _check_table("group", group)
     if unknown := [q for q in answers if q not in group]:
         raise ValueError(f"group expected one for {unknown[0]!r:.60}, got none.")
     true, said = defaultdict(Counter), defaultdict(Counter)

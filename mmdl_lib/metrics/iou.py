@@ -50,10 +50,18 @@ def check_boxes(boxes: Tensor) -> Float[Tensor, "n 4"]:
 def area(boxes: Shaped[Tensor, "n 4"]) -> Shaped[Tensor, " n"]:
     """Area of boxes (x0, y0, x1, y1).
 
+    Raises:
+        ValueError: not finite, or an end before its start.
+
     Example:
         >>> area(torch.tensor([[0, 0, 2, 3]]))
         tensor([6])
     """
+    check_boxes(boxes)
+    return _area(boxes)
+
+
+def _area(boxes: Tensor) -> Tensor:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
@@ -95,7 +103,7 @@ def iou(
     """
     boxes, others = check_boxes(boxes), check_boxes(others)
     both = _overlap(boxes, others)
-    return _over_union(both, area(boxes), area(others), crowd)
+    return _over_union(both, _area(boxes), _area(others), crowd)
 
 
 def mask_iou(
@@ -156,7 +164,7 @@ def giou(
     """
     boxes, others = check_boxes(boxes), check_boxes(others)
     both = _overlap(boxes, others)
-    union = area(boxes)[:, None] + area(others)[None] - both
+    union = _area(boxes)[:, None] + _area(others)[None] - both
     start = torch.minimum(boxes[:, None, :2], others[None, :, :2])
     end = torch.maximum(boxes[:, None, 2:], others[None, :, 2:])
     hull = (end - start).prod(-1)

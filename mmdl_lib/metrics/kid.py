@@ -62,6 +62,8 @@ def kid(
         KID(mean=7.0, std=0.0, source='pixels')
     """
     source = check_same_source(real, fake)
+    if min(len(real), len(fake)) < 2:
+        raise ValueError("features expected two samples or more, got 1.")
     check_number("size", size, 2, min(len(real), len(fake)), whole=True)
     check_number("subsets", subsets, 1, whole=True)
     values = []

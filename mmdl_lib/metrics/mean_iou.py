@@ -109,6 +109,8 @@ def mean_iou(counts: Shaped[Tensor, "k k"], *, ignore: int | None = None) -> flo
         >>> round(mean_iou(torch.tensor([[3, 1, 0], [0, 2, 0], [0, 0, 0]])), 4)
         0.7083
     """
+    if ignore is not None:
+        check_number("ignore", ignore, whole=True)
     values = class_iou(_checked(counts, some=True))
     if ignore is not None and 0 <= ignore < len(values):
         values[ignore] = torch.nan

@@ -43,7 +43,7 @@ def pearson(
         >>> round(pearson([1.0, 2.0, 3.0], [1.0, 3.0, 2.0]), 4)
         0.5
     """
-    x, y = column("x", x), column("y", y)
+    x, y = check_column("x", x), check_column("y", y)
     check_same_length(x=x, y=y)
     if len(x) < 2:
         raise ValueError("x and y expected at least two pairs, got one.")
@@ -54,14 +54,14 @@ def pearson(
     return (x @ y).clamp(-1, 1).item()
 
 
-def column(name: str, values: Tensor | Sequence[float | int]) -> Tensor:
+def check_column(name: str, values: Tensor | Sequence[float | int]) -> Tensor:
     """Finite numbers in float64.
 
     Raises:
         ValueError: something else, or more than one axis.
 
     Example:
-        >>> column("x", [1, 2.5]).tolist()
+        >>> check_column("x", [1, 2.5]).tolist()
         [1.0, 2.5]
     """
     if not isinstance(values, Tensor):

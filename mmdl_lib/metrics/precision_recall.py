@@ -57,6 +57,8 @@ def precision_recall(real: Features, fake: Features, *, k: int = 3) -> Precision
         PrecisionRecall(precision=1.0, recall=0.5, source='pixels')
     """
     source = check_same_source(real, fake)
+    if min(len(real), len(fake)) < 2:
+        raise ValueError("features expected two samples or more, got 1.")
     check_number("k", k, 1, min(len(real), len(fake)) - 1, whole=True)
     x, y = real.values.double(), fake.values.double()
     precision, recall = _inside(y, x, k), _inside(x, y, k)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from mmdl_lib.borders import check_same_length
-from mmdl_lib.metrics.pearson import column, pearson
+from mmdl_lib.metrics.pearson import check_column, pearson
 
 
 def ranks(values: Tensor | Sequence[float | int]) -> Tensor:
@@ -32,7 +32,7 @@ def ranks(values: Tensor | Sequence[float | int]) -> Tensor:
         >>> ranks([10.0, 30.0, 10.0, 20.0]).tolist()
         [1.5, 4.0, 1.5, 3.0]
     """
-    values = column("values", values)
+    values = check_column("values", values)
     _, place, count = values.unique(return_inverse=True, return_counts=True)
     # the last rank of a group is the number of values up to it
     last = count.cumsum(0)
@@ -61,6 +61,6 @@ def spearman(
         >>> round(spearman([5.0, 5.0, 9.0], [0.1, 0.2, 70.0]), 4)
         0.866
     """
-    x, y = column("x", x), column("y", y)
+    x, y = check_column("x", x), check_column("y", y)
     check_same_length(x=x, y=y)
     return pearson(ranks(x), ranks(y))

@@ -149,6 +149,10 @@ def tuple_f1(
                 kept.append(words)
         return kept
 
+    if isinstance(references, str) or not isinstance(references, Sequence):
+        raise ValueError(f"references expected a list, got {references!r:.60}.")
+    if not references:
+        raise ValueError("references expected at least one, got none.")
     said = distinct(_checked("candidate", candidate))
     true = [_checked(f"reference {i}", some) for i, some in enumerate(references)]
     true = distinct(words for tuples in true for words in tuples)
@@ -160,8 +164,9 @@ def tuple_f1(
 
 
 def _checked(name: str, tuples: Iterable) -> list[tuple[str, ...]]:
-    tuples = tuples if isinstance(tuples, str) else [*tuples]
-    if isinstance(tuples, str) or not all(
+    some = isinstance(tuples, Iterable) and not isinstance(tuples, str)
+    tuples = [*tuples] if some else tuples
+    if not some or not all(
         isinstance(words, tuple) and all(isinstance(word, str) for word in words)
         for words in tuples
     ):

@@ -77,6 +77,7 @@ def squad_v2(
     check_same_length(predictions=predictions, **{"no_answer values": sure})
     for i, value in enumerate(sure):
         check_number(f"no_answer {i}", value)
+    sure = [float(value) for value in sure]
     has = [bool(some) for some in answers]
     # an answer of which normalization leaves nothing, such as "the", does not count
     golds = [[a for a in some if normalize_answer(a)] for some in answers]
