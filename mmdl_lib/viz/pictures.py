@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmdl_lib.core import check_image
+from mmdl_lib.borders import check_image
 from mmdl_lib.viz import look
 from mmdl_lib.viz.look import Figure, word
 
