@@ -1,4 +1,4 @@
-.PHONY: help test book serve check zip clean chromium
+.PHONY: new help test book serve check zip clean chromium
 PYTHON ?= python3
 BIN = .venv/bin
 VENDOR = book/_static/vendor
@@ -61,6 +61,9 @@ chromium:
 test: chromium check book zip  ## everything: check, the built site in a browser, all notebooks
 	MMDL_QUIET=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/site tests/demos
 	MMDL_QUIET=1 $(BIN)/pytest -q --nbval-lax -n 2 --dist loadfile notebooks
+
+new: .venv/stamp  ## lay out a chapter: make new slug=glide section=3.2.4 (title="..." name=GLIDE)
+	$(BIN)/python tools/new_chapter.py "$(slug)" "$(section)" --title "$(title)" --name "$(name)"
 
 clean:  ## remove the environment and the built site
 	rm -rf .venv _build node_modules $(VENDOR)
