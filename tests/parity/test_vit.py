@@ -12,7 +12,7 @@ from transformers import ViTForImageClassification, ViTModel
 from mmdl_lib import pretrained
 from mmdl_lib.core import generator
 from mmdl_lib.models.vit import ViT
-from mmdl_lib.pretrained import vit
+from mmdl_lib.pretrained import files, vit
 
 PEERS = {
     "ours": "mmdl_lib.models.vit.ViT",
@@ -69,7 +69,9 @@ def test_both_generations_of_names_and_both_kinds_of_files_are_read(tmp_path):
     peer, image = make_peer(), pictures()
     peer.save_pretrained(tmp_path / "a")
     config = (tmp_path / "a/config.json").read_text()
-    assert "encoder.layer" in str(vit.read(tmp_path / "a/model.safetensors")[0].keys())
+    assert "encoder.layer" in str(
+        files.read(tmp_path / "a/model.safetensors")[0].keys()
+    )
     for name, write in (("b", torch.save), ("c", save_file)):
         folder = tmp_path / name
         folder.mkdir()
@@ -103,7 +105,10 @@ def test_what_no_weight_shows_comes_from_the_config(tmp_path):
 
 
 def original(model: ViT) -> dict[str, np.ndarray]:
-    """The weights of a model under the names and in the layout of the JAX release."""
+    """The weights of a model under the names and in the layout of the JAX release.
+
+    Written a second time, because no package of the tests makes such files.
+    """
     config, state = model.config, model.state_dict()
     width, heads, patch = config.width, config.heads, config.patch
     flat = state["projection.weight"].reshape(width, 3, patch, patch)

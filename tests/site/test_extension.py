@@ -91,7 +91,7 @@ def test_a_wrong_row_of_coverage_stops_the_strict_build(build, row, complaint):
 
 def parity(build, **changes):
     text = json.dumps([PARITY | changes])
-    return build("```{mmdl-parity}\n```", {"results/parity.json": text})
+    return build("```{mmdl-parity}\n```", {"results/parity/clip.json": text})
 
 
 def test_parity_shows_the_measured_difference(build):
