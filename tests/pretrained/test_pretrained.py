@@ -19,6 +19,8 @@ from tests.parity.test_clip import (
     original_peer,
     transformers_peer,
 )
+from tests.parity.test_efficientnet import SMALL, peer_of
+from tests.parity.test_vit import make_peer
 
 
 @torch.no_grad()
@@ -103,6 +105,28 @@ def test_a_transformers_folder_gives_the_same_numbers(tmp_path, activation, safe
     theirs = peer(input_ids=tokens, pixel_values=image, attention_mask=mask)
     logits = model(image, tokens, mask).logits
     assert torch.allclose(logits, theirs.logits_per_image, atol=2e-4)
+    folder, _ = pretrained.load("clip", tmp_path)
+    assert torch.equal(folder(image, tokens, mask).logits, logits)
+
+
+@pytest.mark.parametrize(
+    "slug, name",
+    [
+        ("clip", "config.json"),
+        ("vit", "config.json"),
+        ("vit", "preprocessor_config.json"),
+        ("efficientnet", "config.json"),
+        ("efficientnet", "preprocessor_config.json"),
+    ],
+)
+def test_a_cut_file_beside_the_weights_is_named_in_one_sentence(tmp_path, slug, name):
+    peers = {"clip": lambda: transformers_peer(VIT), "vit": make_peer}
+    peers["efficientnet"] = lambda: peer_of(SMALL)
+    peers[slug]().save_pretrained(tmp_path)
+    whole = (tmp_path / "config.json").read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=f"one JSON object in .*{name}, got a damaged"):
+        pretrained.load(slug, tmp_path)
 
 
 def test_the_activation_can_be_named_because_no_file_shows_it(tmp_path):
