@@ -251,7 +251,7 @@ class Tensors(pickle.Unpickler):
         kind, dtype, key, _, count = pid  # the fourth is the device that wrote it
         if kind != "storage" or count == 0:
             return torch.empty(0, dtype=dtype)
-        return torch.frombuffer(bytearray(self.storages[key]), dtype=dtype)[:count]
+        return torch.frombuffer(bytearray(self.storages[key]), dtype=dtype)
 
     def tensor(self, storage, offset, size, stride, *_) -> Tensor:
         # as_strided refuses places outside of the storage
