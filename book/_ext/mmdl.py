@@ -9,6 +9,7 @@ import mmdl_access
 import mmdl_api
 import mmdl_fold
 import mmdl_icons
+import mmdl_notebooks
 import mmdl_tables
 from docutils import nodes
 from sphinx.util import logging
@@ -81,6 +82,7 @@ def setup(app):
     app.connect("builder-inited", add_own_files)
     app.connect("html-page-context", only_needed_files, priority=900)
     app.connect("build-finished", copy_demos)
-    for part in (mmdl_tables, mmdl_api, mmdl_access, mmdl_icons, mmdl_fold):
+    parts = (mmdl_tables, mmdl_api, mmdl_access, mmdl_icons, mmdl_fold)
+    for part in (*parts, mmdl_notebooks):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
