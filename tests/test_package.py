@@ -23,8 +23,9 @@ KEPT = {"torch": "1.9.9", "numpy": "1.19.9", "ipywidgets": "7.6.9"}
 
 
 def run(*command, **options):
-    options = {"check": True, "capture_output": True, "text": True} | options
-    return subprocess.run([str(c) for c in command], **options)
+    place = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    options = {"check": True, "capture_output": True, "env": place} | options
+    return subprocess.run([str(c) for c in command], text=True, **options)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,22 @@ import run_notebooks  # noqa: E402
 from stale import ROOT  # noqa: E402
 
 PAGES = ("html", ".doctrees")
+# where the address of the site leads to; Jupyter Book writes one without words
+FRONT = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="refresh" content="0; url={page}">
+<link rel="icon" href="_static/favicon.png">
+<title>{title}</title>
+</head>
+<body>
+<h1>{title}</h1>
+<p>The book begins on <a href="{page}">its first page</a>.</p>
+</body>
+</html>
+"""
 
 
 def build(root: Path = ROOT) -> None:
@@ -38,7 +54,13 @@ def build(root: Path = ROOT) -> None:
     place = os.environ | {"MMDL_BUILD": "1", "MMDL_QUIET": "1"}
     if subprocess.run([*command, "-W", "--keep-going"], env=place).returncode:
         raise RuntimeError("Expected a build without warnings; see above.")
-    wanted = set(named(yaml.safe_load((root / "_toc.yml").read_text("utf-8"))))
+    contents, settings = (
+        yaml.safe_load((root / name).read_text("utf-8"))
+        for name in ("_toc.yml", "_config.yml")
+    )
+    front = FRONT.format(page=f"{contents['root']}.html", title=settings["title"])
+    (folder / "html/index.html").write_text(front, "utf-8")
+    wanted = set(named(contents))
     pages = {str(p.relative_to(folder / "html")) for p in written(folder / "html")}
     if pages != {f"{name}.html" for name in wanted}:
         odd = sorted(pages ^ {f"{name}.html" for name in wanted})

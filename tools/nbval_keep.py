@@ -9,9 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from stale import Uses
+from stale import EXECUTED, Uses
 
-EXECUTED = Path("_build/executed")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 

@@ -20,8 +20,7 @@ from jupyter_cache.base import CacheBundleIn
 
 TOOLS = str(Path(__file__).resolve().parent)
 sys.path.insert(0, TOOLS)
-from nbval_keep import EXECUTED  # noqa: E402
-from stale import ROOT, Uses  # noqa: E402
+from stale import EXECUTED, ROOT, Uses  # noqa: E402
 
 CACHE = "_build/.jupyter_cache"
 WORKERS, PATIENCE = 2, 120  # seconds for one cell

@@ -18,6 +18,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "mmdl_lib"
 KEPT = "nbval-check-output"
+EXECUTED = "_build/executed"  # what green runs leave
 # packages whose modules are found by a word when the code runs
 BY_WORD = ("exercises", "models", "pretrained")
 # what all notebooks depend on
