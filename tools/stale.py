@@ -20,7 +20,7 @@ PACKAGE = "mmdl_lib"
 KEPT = "nbval-check-output"
 EXECUTED = "_build/executed"  # what green runs leave
 # packages whose modules are found by a word when the code runs
-BY_WORD = ("exercises", "models", "pretrained")
+BY_WORD = ("exercises", "models", "pretrained", "demos/_live")
 # what all notebooks depend on
 PINS = ("requirements.txt", "requirements-nodeps.txt", "package-lock.json")
 LOADS = {"load", "results"}  # functions whose first argument names a file

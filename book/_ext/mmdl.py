@@ -36,7 +36,7 @@ class Demo(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         for path in Path(demos.HERE).rglob("*"):
             self.env.note_dependency(str(path))
-        markup = getattr(demos, self.arguments[0])()._repr_html_()
+        markup = demos.show(self.arguments[0])._repr_html_()
         return [nodes.raw("", markup, format="html")]
 
 
@@ -65,7 +65,9 @@ def copy_demos(app, exception):
     """Modules and networks of the demos, from the library to the site."""
     if exception or app.builder.format != "html":
         return
-    unneeded = shutil.ignore_patterns("*.py", "__pycache__", "still.*")
+    unneeded = shutil.ignore_patterns(
+        "*.py", "__pycache__", "_live", "still.*", "about.json"
+    )
     target = Path(app.outdir) / "_static/demos"
     shutil.copytree(demos.HERE, target, ignore=unneeded, dirs_exist_ok=True)
 
