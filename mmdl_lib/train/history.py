@@ -9,6 +9,8 @@ from torch import Tensor
 
 from mmdl_lib.core import Model
 
+BLOCK = 50  # steps between two readings
+
 
 @dataclass
 class History:
@@ -66,13 +68,13 @@ class Readings:
         self.waiting.append((step, phase, terms, norm))
         return self._named(phase, terms)
 
-    def read(self) -> None:
-        """Fetch what waits, as means over processes.
+    def read(self, *, now: bool) -> None:
+        """Fetch what waits, as means over processes: now, or where a block is full.
 
         Raises:
             FloatingPointError: a loss, a gradient or a weight is not finite.
         """
-        if not self.waiting:
+        if not now and self.waiting[-1][0] - self.waiting[0][0] + 1 < BLOCK:
             return
         noted = [x for *_, terms, norm in self.waiting for x in (*terms.values(), norm)]
         block = torch.stack([*noted, _sound(self.model).to(noted[0].dtype)])

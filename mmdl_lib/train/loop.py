@@ -27,8 +27,6 @@ from mmdl_lib.train.settings import (
 )
 from mmdl_lib.train.state import Checkpoint
 
-BLOCK = 50  # steps between two readings of the losses
-
 
 def fit(
     model: Model,
@@ -107,6 +105,7 @@ def fit(
     # Accelerate keeps the first precision of a process; a notebook may try several
     AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision=precision)
+    first = accelerator.is_main_process
     begin_equal(accelerator, model.to(accelerator.device))
     how = {"weight_decay": weight_decay, "optimizer": optimizer}
     phases = [Phase(model, name, accelerator, lr=rates[name], **how) for name in names]
@@ -114,31 +113,27 @@ def fit(
     parts = {"model": model, "ema": average, "scaler": accelerator.scaler}
     parts |= {f"optimizer of {phase.name}": phase.optimizer for phase in phases}
     settings = settings_of(phases, shares, processes=accelerator.num_processes, **given)
-    kept = Checkpoint(
-        checkpoint, every, settings, parts, writes=accelerator.is_main_process
-    )
+    kept = Checkpoint(checkpoint, every, settings, parts, writes=first)
     start, losses = kept.resume()
     readings = Readings(accelerator, model, losses, phases=names)
-    quiet = os.environ.get("MMDL_QUIET") == "1" or not accelerator.is_main_process
+    silent = os.environ.get("MMDL_QUIET") == "1" or not first
+    left = tqdm(range(start, steps), initial=start, total=steps, disable=silent)
     with for_now(model, phases):
-        for step in tqdm(
-            range(start, steps), initial=start, total=steps, disable=quiet
-        ):
+        for step in left:
             with draws(accelerator.device, seed, step):
                 slices = _slices(batches(step), accelerator, accumulate)
-            noted = {}
+            terms = {}
             for phase in phases:
                 phase.begin(shares[step])
-                terms = _gradients(phase, slices, accelerator, (seed, step, phase.name))
-                noted |= readings.add(step, phase.name, terms, phase.update(clip))
+                found = _gradients(phase, slices, accelerator, (seed, step, phase.name))
+                terms |= readings.add(step, phase.name, found, phase.update(clip))
                 with torch.no_grad():
                     model.after_step(step, phase=phase.name)
             if average is not None:
                 average.update()
-            if watch is not None and accelerator.is_main_process:
-                watch(step, model, noted)
-            if (step + 1) % BLOCK == 0 or step + 1 == steps or kept.due(step + 1):
-                readings.read()
+            if watch is not None and first:
+                watch(step, model, terms)
+            readings.read(now=step + 1 == steps or kept.due(step + 1))
             if kept.due(step + 1):
                 kept.write(step + 1, readings.losses)
                 accelerator.wait_for_everyone()

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ class Checkpoint:
         """Remove what killed runs left, and see whether the place can be written."""
         try:
             for file in self.path.parent.iterdir():
-                if file.name.startswith(self.path.name) and file.suffix == ".part":
+                if re.fullmatch(rf"{re.escape(self.path.name)}\.\d+\.part", file.name):
                     file.unlink()
             trial = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
             trial.touch()
