@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,8 +15,8 @@ from mmdl_lib.train.phases import Phase
 KEPT = ("stage", "steps", "seed", "weight_decay", "clip", "ema", "precision")
 
 
-def check_options(model: Model, batches: Callable, stage: int, **options) -> None:
-    """Check what `fit` was given.
+def check_options(model: Any, batches: Any, stage: Any, **options) -> None:
+    """Check what `fit` was given, of whatever type.
 
     Raises:
         ValueError: one sentence that names the first option that cannot be.
@@ -55,7 +54,7 @@ def check_options(model: Model, batches: Callable, stage: int, **options) -> Non
         raise ValueError("expected a GPU for precision fp16, got none: use bf16 or no.")
 
 
-def rates_of(lr: float | dict[str, float], phases: tuple[str, ...]) -> dict[str, float]:
+def rates_of(lr: Any, phases: tuple[str, ...]) -> dict[str, Any]:
     """A learning rate for each phase.
 
     Raises:

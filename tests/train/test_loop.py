@@ -1,5 +1,7 @@
 """fit(): phases in turns, who stands still, what is drawn, slices and precision."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -80,17 +82,24 @@ def test_weights_decay_and_biases_do_not():
     assert same(model.state_dict(), want)
 
 
-def test_a_gan_finds_the_ring():
-    model = Ring()
-    rates = {"discriminator": 1e-2, "generator": 5e-3}
-    fit(model, lambda step: ring(step, 128), steps=800, lr=rates, ema=0.9)
+class Bare(Ring):
+    """BatchNorm, which sees either real or false points, would tell them apart."""
+
+    def judge(self, x):
+        return self.discriminator(x)
+
+
+def test_a_gan_spreads_over_the_whole_ring():
+    model = Bare()
+    adam = partial(torch.optim.AdamW, betas=(0.0, 0.99))
+    fit(model, lambda step: ring(step, 128), steps=600, lr=3e-3, optimizer=adam)
     with torch.no_grad():
         points = model.sample(400, generator=generator(0))
     angle = torch.arange(8) * torch.pi / 4
     centers = 2 * torch.stack([angle.cos(), angle.sin()], 1)
     gap, nearest = torch.cdist(points, centers).min(1)
-    assert gap.median() < 0.4
-    assert len(nearest.unique()) >= 6
+    assert gap.median() < 0.5  # 2 at the start, when all lie in the middle
+    assert nearest.bincount(minlength=8).min() >= 20
 
 
 class Spied(Ring):
