@@ -143,7 +143,8 @@ def settings_of(
     found |= {name: given[name] for name in KEPT}
     found["accumulate x processes"] = given["accumulate"] * processes
     found |= {f"lr of {phase.name}": phase.lr for phase in phases}
-    found |= {f"optimizer of {phase.name}": _described(phase) for phase in phases}
+    for phase in phases:
+        found |= _described(phase)
     found["warmup"] = given["warmup"] if given["schedule"] is None else None
     found["schedule"] = hashlib.sha256(repr(factors).encode()).hexdigest()[:12]
     return found
@@ -156,14 +157,16 @@ def _config(config: Any) -> dict[str, str]:
     return {f"config.{name}": repr(getattr(config, name)) for name in names}
 
 
-def _described(phase: Phase) -> str:
+def _described(phase: Phase) -> dict[str, Any]:
+    """The kind of a phase's optimizer, and its options group by group."""
     optimizer = phase.optimizer.optimizer  # the one that Accelerate wraps
-    apart = ("params", "lr", "weight_decay", "initial_lr")
-    groups = [
-        {name: value for name, value in group.items() if name not in apart}
-        for group in optimizer.param_groups
-    ]
-    return f"{type(optimizer).__name__} {groups[0]}"
+    found = {f"optimizer of {phase.name}": type(optimizer).__name__}
+    for group in optimizer.param_groups:
+        for option in sorted(group.keys() - {"params", "lr", "initial_lr"}):
+            found.setdefault(f"{option} of {phase.name}", []).append(
+                repr(group[option])
+            )
+    return found | {f"rates of {phase.name}": phase.rates}
 
 
 def _expect(holds: bool, what: str, got: Any) -> None:

@@ -65,6 +65,13 @@ class Ring(Model):
         return {"loss": real + F.softplus(self.judge(fake)).mean(), "real": real}
 
 
+class Bare(Ring):
+    """Without BatchNorm: it sees either real or false points, and slices in turns."""
+
+    def judge(self, x):
+        return self.discriminator(x)
+
+
 class Staged(Model):
     """An autoencoder, then a prior over its codes."""
 
@@ -131,6 +138,7 @@ def ring(step, n=32):
 CASES = {
     "dropout": (Line, batches, {}),
     "gan": (Ring, ring, {"lr": {"discriminator": 4e-3, "generator": 1e-3}}),
+    "plain gan": (Bare, ring, {}),
     "first stage": (Staged, batches, {}),
     "second stage": (Staged, batches, {"stage": 1}),
     "frozen": (Frozen, batches, {}),

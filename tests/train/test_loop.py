@@ -13,6 +13,7 @@ from mmdl_lib.train import fit, warmup_cosine
 from mmdl_lib.train.draws import draws
 from tests.train.small import (
     CASES,
+    Bare,
     Frozen,
     Line,
     Noisy,
@@ -80,13 +81,6 @@ def test_weights_decay_and_biases_do_not():
     options = {"steps": 20, "lr": 1e-2, "warmup": 0.1, "weight_decay": 0.5}
     fit(model, batches, clip=0.1, **options)
     assert same(model.state_dict(), want)
-
-
-class Bare(Ring):
-    """BatchNorm, which sees either real or false points, would tell them apart."""
-
-    def judge(self, x):
-        return self.discriminator(x)
 
 
 def test_a_gan_spreads_over_the_whole_ring():

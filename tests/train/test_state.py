@@ -1,11 +1,14 @@
 """Checkpoints: killed anywhere, a run ends at the same bits; others are refused."""
 
 import errno
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import torch
 
 from mmdl_lib.core import Config, Model
 from mmdl_lib.train import fit
+from mmdl_lib.train.state import _sealed
 from tests.train.small import CASES, Plain, Ring, batches, ring, same, train
 
 ROOT = Path(__file__).parents[2]
@@ -151,10 +155,6 @@ def test_a_cut_file_is_named(tmp_path, content):
 
 
 def test_no_code_runs_from_a_checkpoint(tmp_path):
-    import io
-
-    from mmdl_lib.train.state import _sealed
-
     class Trap:
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "sprung"),))
@@ -180,7 +180,7 @@ class Wide(Plain):
 
 OTHERS = [
     ({"lr": 2e-2}, "lr of main 0.01 instead of 0.02"),
-    ({"optimizer": torch.optim.SGD}, "optimizer of main 'AdamW .* instead of 'SGD"),
+    ({"optimizer": torch.optim.SGD}, "optimizer of main 'AdamW' instead of 'SGD'"),
     ({"schedule": flat}, "warmup 0.05 instead of None"),
     ({"warmup": 0.5}, "warmup 0.05 instead of 0.5"),
     ({"steps": 8}, "steps 4 instead of 8"),
@@ -205,8 +205,6 @@ def test_a_checkpoint_of_other_settings_is_refused_by_name(tmp_path, options, wo
 
 
 def test_schedules_and_options_of_optimizers_are_told_apart(tmp_path):
-    from functools import partial
-
     path = tmp_path / "a.pt"
     adam = partial(torch.optim.AdamW, betas=(0.5, 0.9))
     given = {"steps": 4, "schedule": flat, "optimizer": adam, "checkpoint": path}
@@ -214,7 +212,7 @@ def test_schedules_and_options_of_optimizers_are_told_apart(tmp_path):
     fit(Plain(), batches, **given)
     with pytest.raises(ValueError, match="got one with schedule"):
         fit(Plain(), batches, **given | {"schedule": lambda step, steps: step / steps})
-    with pytest.raises(ValueError, match=r"betas': \(0.5, 0.9\)"):
+    with pytest.raises(ValueError, match=r"betas of main \['\(0.5, 0.9\)"):
         fit(Plain(), batches, **given | {"optimizer": torch.optim.AdamW})
 
 
@@ -233,21 +231,15 @@ def test_a_checkpoint_of_another_stage_or_player_is_refused(tmp_path):
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
     path = tmp_path / "a.pt"
     fit(Plain(), batches, steps=2, checkpoint=path)
-    with pytest.raises(
-        ValueError, match="got one with model 'Plain' instead of 'Ring'"
-    ):
+    with pytest.raises(ValueError, match="model 'Plain' instead of 'Ring'"):
         fit(Ring(), ring, steps=2, checkpoint=path)
     other = Wide()
     other.__class__.__name__ = "Plain"
-    with pytest.raises(
-        ValueError, match=r"shape of body.2.bias \(1,\) instead of None"
-    ):
+    with pytest.raises(ValueError, match=r"shape of body.2.bias \(1,\) ins"):
         fit(other, batches, steps=2, checkpoint=path)
 
 
 def test_a_checkpoint_of_another_config_names_the_field(tmp_path):
-    from dataclasses import dataclass
-
     @dataclass(frozen=True, kw_only=True)
     class PickyConfig(Config):
         margin: float = 0.5
