@@ -8,12 +8,15 @@ bare step is made and timed while `fit` asks for its next batch; what lies betwe
 such calls is a step of `fit`, its checks, draws and readings included. Printed: the
 median step of each side, the ratio of the whole times, and what is allowed. Cases:
 resnet (tiny, batch 64), clip (tiny, batch 64), small (a net of two layers: what `fit`
-costs beside nothing).
+costs beside nothing). Where there is a GPU, nothing is timed, as the sides would wait for
+each other: torch's debug mode for synchronization counts how often 200 steps of `fit`
+wait for it.
 """
 
 import statistics
 import sys
 import time
+import warnings
 
 import torch
 import torch.nn.functional as F
@@ -92,7 +95,25 @@ def measure(kind: type[Model]) -> list[tuple[float, float]]:
     return [(after[0] - end, end - start) for (start, end), after in pairs][10:]
 
 
+def waits(kind: type[Model]) -> int:
+    """How often a run waits for the GPU: for four readings, and while it is set up."""
+    model = kind.from_preset("tiny")
+    batch = kind.example_batch(model.config, 64, generator=generator(0))
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            fit(model, lambda step: batch, steps=STEPS, **OPTIONS)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    return sum("synchroniz" in str(one.message) for one in found)
+
+
 def main() -> None:
+    if torch.cuda.is_available():
+        for name in sys.argv[1:] or CASES:
+            print(f"{name}: {waits(CASES[name])} waits in {STEPS} steps on a GPU")
+        return
     torch.set_num_threads(1)
     torch.manual_seed(0)
     for name in sys.argv[1:] or CASES:

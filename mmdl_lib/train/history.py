@@ -77,7 +77,8 @@ class Readings:
         if not now and self.waiting[-1][0] - self.waiting[0][0] + 1 < BLOCK:
             return
         noted = [x for *_, terms, norm in self.waiting for x in (*terms.values(), norm)]
-        block = torch.stack([*noted, _sound(self.model).to(noted[0].dtype)])
+        sound = _sound(self.model).to(noted[0].dtype)
+        block = torch.stack([x.to(sound.device) for x in (*noted, sound)])
         numbers = iter(self.accelerator.reduce(block, "mean").tolist())
         for step, phase, terms, _ in self.waiting:
             found = {name: next(numbers) for name in terms}

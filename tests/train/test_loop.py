@@ -334,8 +334,6 @@ def test_no_step_waits_for_a_number(case, monkeypatch):
 
     for name in ("tolist", "numpy", "cpu"):
         monkeypatch.setattr(torch.Tensor, name, counted(name))
-    if torch.cuda.is_available():
-        torch.cuda.set_sync_debug_mode("warn")
     counts = []
     for steps in (50, 100, 150):
         reads.count = 0
