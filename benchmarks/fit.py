@@ -8,9 +8,9 @@ bare step is made and timed while `fit` asks for its next batch; what lies betwe
 such calls is a step of `fit`, its checks, draws and readings included. Printed: the
 median step of each side, the ratio of the whole times, and what is allowed. Cases:
 resnet (tiny, batch 64), clip (tiny, batch 64), small (a net of two layers: what `fit`
-costs beside nothing). Where there is a GPU, nothing is timed, as the sides would wait for
-each other: torch's debug mode for synchronization counts how often 200 steps of `fit`
-wait for it.
+costs beside nothing). Where there is a GPU, nothing is timed, as the sides would wait
+for each other: torch's debug mode for synchronization counts how often 200 steps of
+`fit` wait for it.
 """
 
 import statistics
