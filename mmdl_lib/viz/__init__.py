@@ -19,11 +19,21 @@ from torch import Tensor
 
 from mmdl_lib.core import check_image
 from mmdl_lib.viz import look
+from mmdl_lib.viz.claims import claims
 from mmdl_lib.viz.look import DASHES, INK, MARKERS, PALETTE, Figure, word
 from mmdl_lib.viz.scatter import scatter
 from mmdl_lib.viz.tradeoff import silhouettes, tradeoff
 
-__all__ = ["bars", "curve", "diagram", "heat", "images", "scatter", "silhouettes"]
+__all__ = [
+    "bars",
+    "claims",
+    "curve",
+    "diagram",
+    "heat",
+    "images",
+    "scatter",
+    "silhouettes",
+]
 __all__ += ["source", "table", "tradeoff"]
 
 
