@@ -33,6 +33,7 @@ from mmdl_lib.lab.claims import Check, Claim, judge
 from mmdl_lib.lab.engine import Lab, short, smoke
 from mmdl_lib.lab.runs import (
     accuracy,
+    cost,
     logits,
     means,
     recalibrate,
@@ -41,5 +42,5 @@ from mmdl_lib.lab.runs import (
     train,
 )
 
-__all__ = ["Check", "Claim", "Lab", "accuracy", "judge", "logits", "means"]
-__all__ += ["recalibrate", "rows", "save_weights", "short", "smoke", "train"]
+__all__ = ["Check", "Claim", "Lab", "accuracy", "cost", "judge", "logits"]
+__all__ += ["means", "recalibrate", "rows", "save_weights", "short", "smoke", "train"]

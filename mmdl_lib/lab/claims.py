@@ -4,7 +4,7 @@ A claim compares two arms of the same seed, so the unit is the difference within
 `record.verdict` knows what the interval of its mean allows to say.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mmdl_lib.record import LEAST_SEEDS, interval, verdict
@@ -81,6 +81,29 @@ class Claim:
             raise ValueError(
                 f"{self.id} is a headline and expected a mechanism and its check."
             )
+
+    @classmethod
+    def table(cls, slug: str, rows: Iterable[tuple], **common) -> list["Claim"]:
+        """Claims out of rows (name, text, paper, left, right, and a dict of changes).
+
+        Args:
+            slug: goes before each name.
+            rows: the last two places may be missing.
+            common: what all rows share, such as `unit`, `margin` and `why`.
+
+        Example:
+            >>> rows = [("wide", "A wider net is better.", "no number", "g/b", "g/a")]
+            >>> facts = {"note": "Accuracy.", "unit": "share", "margin": 0.01}
+            >>> Claim.table("toy", rows, **facts, why="Less is nothing.")[0].id
+            'toy-wide'
+        """
+        made = []
+        for name, text, paper, left, *more in rows:
+            facts = {"text": text, "paper": paper, "left": left}
+            facts["right"] = more[0] if more else None
+            changes = more[1] if len(more) > 1 else {}
+            made.append(cls(id=f"{slug}-{name}", **facts | common | changes))
+        return made
 
 
 class Run(Mapping):

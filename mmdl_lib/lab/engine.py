@@ -43,6 +43,7 @@ class Lab:
         claims: rows of `Claim`, or a function that makes them of all that was measured.
         once: functions without arguments, measured once: the weights that are shipped.
         least: seeds that each group gets.
+        exact: groups that get exactly so many, as no claim stands on them.
         budget: minutes of computing for all seeds, summed over workers and calls.
 
     Raises:
@@ -57,6 +58,7 @@ class Lab:
         claims: Iterable[Claim] | Callable[[dict], Iterable[Claim]] = (),
         once: Mapping[str, Callable] | None = None,
         least: int = LEAST_SEEDS,
+        exact: Mapping[str, int] | None = None,
         budget: float | int = BUDGET,
     ):
         self.slug, self.claims, self.least = slug, claims, least
@@ -64,7 +66,8 @@ class Lab:
             name: dict(arms) if isinstance(arms, Mapping) else {"": arms}
             for name, arms in groups.items()
         }
-        self.once, self.budget = dict(once or {}), 60 * budget
+        self.once, self.exact = dict(once or {}), dict(exact or {})
+        self.budget = 60 * budget
         names = [*self.groups, *self.once]
         bad = [n for n in names if n in ("claims", "stamps", "summary") or ":" in n]
         if bad or len(set(names)) < len(names):
@@ -183,20 +186,22 @@ class Lab:
 
     def _rounds(self, groups: list[str], seeds: int | None) -> None:
         """The least seeds first, then one more for each group whose claims are wide."""
-        target = {
-            g: seeds or max([self.least - 1, *seeds_of(self._whole().get(g))]) + 1
-            for g in groups
-        }
+        target = {g: seeds or self._first_target(g) for g in groups}
         while True:
             tasks = [t for g in groups for t in self._missing(g, range(target[g]))]
             tasks.sort(key=lambda task: task.seed)  # a cut leaves arms with equal seeds
             if tasks and not self._do(tasks):
                 return
             wide = set() if seeds else self._wide(groups)
+            wide -= set(self.exact)
             grow = [g for g in groups if g in wide and target[g] < MOST_SEEDS]
             if not grow:
                 return
             target |= {g: target[g] + 1 for g in grow}
+
+    def _first_target(self, group: str) -> int:
+        known = seeds_of(self._whole().get(group))
+        return self.exact.get(group) or max([self.least - 1, *known]) + 1
 
     def _wide(self, groups: list[str]) -> set[str]:
         """Groups of a claim whose half-width is above its margin, whatever its sign."""

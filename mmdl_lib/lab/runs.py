@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmdl_lib import pretrained
 from mmdl_lib.core import Model, generator
@@ -107,6 +108,29 @@ def recalibrate(
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return model.eval()
+
+
+def cost(build: Callable[[], tuple[nn.Module, Tensor]]) -> tuple[float, int]:
+    """Multiply-adds of one forward pass, and the numbers that its layers give out.
+
+    Nothing is computed: all happens on the meta device.
+
+    Args:
+        build: makes the model and its input.
+    """
+    made = []
+
+    def note(module, inputs, output):
+        if not list(module.children()):
+            made.append(output.numel())
+
+    with torch.device("meta"):
+        model, x = build()
+        for module in model.modules():
+            module.register_forward_hook(note)
+        with FlopCounterMode(display=False) as counter:
+            model.eval()(x)
+    return counter.get_total_flops() / 2, sum(made)
 
 
 def save_weights(model: Model, slug: str, source: str = "shapes") -> None:

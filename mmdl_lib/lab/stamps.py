@@ -43,7 +43,8 @@ class _WithoutWords(ast.NodeTransformer):
 
     def visit_Call(self, node):
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        return ast.Constant(None) if name == "Claim" else self.generic_visit(node)
+        words = name in ("Claim", "table")
+        return ast.Constant(None) if words else self.generic_visit(node)
 
 
 def _code(text: str) -> str:
