@@ -3,8 +3,7 @@
 Command: python recipes/efficientnet.py            (all that is missing, and the claims)
          python recipes/efficientnet.py axes:0     (one group, one seed)
 Groups: axes, longer, balance, grid, resnet, search (one seed only), weights, summary.
-Expected: about 18 minutes on one core. The task is to name shape and texture of one
-small object, 24 classes; the accuracies stand in results/efficientnet.json.
+Expected: about 18 minutes on one core. The task: shape and texture, of 24 classes.
 """
 
 import math

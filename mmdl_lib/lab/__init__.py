@@ -34,13 +34,24 @@ from mmdl_lib.lab.engine import Lab, short, smoke
 from mmdl_lib.lab.runs import (
     accuracy,
     cost,
+    few,
     logits,
     means,
+    reached,
     recalibrate,
     rows,
     save_weights,
     train,
 )
 
-__all__ = ["Check", "Claim", "Lab", "accuracy", "cost", "judge", "logits"]
-__all__ += ["means", "recalibrate", "rows", "save_weights", "short", "smoke", "train"]
+__all__ = ["Check", "Claim", "Lab", "accuracy", "cost", "few", "judge"]
+__all__ += [
+    "logits",
+    "means",
+    "recalibrate",
+    "rows",
+    "save_weights",
+    "short",
+    "smoke",
+    "train",
+]

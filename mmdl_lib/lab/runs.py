@@ -48,6 +48,15 @@ def rows(
     return batches
 
 
+def few(
+    label: Int[Tensor, " n"], count: int, seed: int, *, classes: int = 10
+) -> Int[Tensor, " m"]:
+    """Row numbers of `count` labeled examples, equally many of each class."""
+    order = torch.randperm(len(label), generator=generator(seed))
+    each = count // classes
+    return torch.cat([order[label[order] == k][:each] for k in range(classes)])
+
+
 def _floats(tensor: Tensor) -> Tensor:
     return to_float(tensor) if tensor.dtype == torch.uint8 else tensor
 
@@ -80,6 +89,16 @@ def means(values: list[float], every: int) -> list[float]:
     """
     parts = [values[i : i + every] for i in range(0, len(values), every)]
     return [round(sum(part) / len(part), 4) for part in parts]
+
+
+def reached(curve: list[float], level: float | int) -> int:
+    """The first place at which a falling curve is at a level; its length if it never is.
+
+    Example:
+        >>> reached([3.0, 2.0, 1.0], 2.5), reached([3.0, 2.0], 1.5)
+        (1, 2)
+    """
+    return next((i for i, value in enumerate(curve) if value <= level), len(curve))
 
 
 @torch.no_grad()
