@@ -1,8 +1,7 @@
 """Ablations of a tiny AlexNet and the ways to learn, for the chapter on history.
 
 Command: python recipes/history.py            (all that is missing, then the claims)
-         python recipes/history.py relu       (or norm, dropout, pseudo, rotation,
-                                               jigsaw, weights, photos, summary)
+Groups: relu, norm, dropout, pseudo, rotation, jigsaw, weights, photos, summary.
 Expected: about six minutes on one core. ReLU ends lower than tanh, dropout narrows the
 gap between training and test. The measured values stand in results/history.json.
 """
@@ -24,8 +23,7 @@ from mmdl_lib.metrics.top_k import top_k_accuracy
 from mmdl_lib.models.alexnet import AlexNet
 
 TRAIN, TEST, STEPS, BATCH = 8000, 1000, 240, 64
-RATES = (1e-3, 3e-3)
-LEVEL = 2.5  # nats of training loss, of 4.16 at the start
+RATES, LEVEL = (1e-3, 3e-3), 2.5  # nats of training loss, of 4.16 at the start
 
 
 @cache
@@ -133,8 +131,8 @@ def weights():
     (image, label), (test, truth) = pictures(20_000, 0), pictures(2000, 9)
     model = fresh("tiny-no-norm", 0)
     before = gabor_share(model.convs[0].weight.detach())
-    batches = lab.rows(BATCH, 0, image=image, label=label)
-    lab.train(model, batches, steps=1000, lr=2e-3, weight_decay=1e-4)
+    options = {"steps": 1000, "lr": 2e-3, "weight_decay": 1e-4}
+    lab.train(model, lab.rows(BATCH, 0, image=image, label=label), **options)
     found = lab.logits(model, test)
     lab.save_weights(model, "alexnet")
     return {
@@ -151,7 +149,6 @@ PHOTOS = ("cat", "coffee", "rocket", "coins", "clock", "brick", "grass", "gravel
 
 @cache
 def photograph(name):
-    """At half its size, (3, h, w)."""
     return F.avg_pool2d(shapes.to_float(photos.load(name)), 2)[0]
 
 
@@ -160,8 +157,7 @@ def photo_batches(step):
     random, crops = generator(step), []
     for number in torch.randint(len(PHOTOS), (BATCH,), generator=random).tolist():
         photo = photograph(PHOTOS[number])
-        places = [torch.randint(n - 31, (), generator=random) for n in photo.shape[1:]]
-        y, x = map(int, places)
+        y, x = (torch.randint(n - 31, (), generator=random) for n in photo.shape[1:])
         crops.append(photo[:, y : y + 32, x : x + 32])
     return turned({"image": torch.stack(crops)}, random)
 
@@ -203,11 +199,6 @@ def steps(run, preset):
     return 10 * min(lab.reached(loss, LEVEL) for loss in losses)
 
 
-def times(run):
-    """Steps of tanh over those of ReLU, minus one."""
-    return steps(run, "tiny-tanh") / steps(run, "tiny-no-norm") - 1
-
-
 def gap(run, share):
     found = run["dropout"][share]
     return found["test_error"] - found["train_error"]
@@ -228,7 +219,8 @@ SPEED["note"] += "each at its best of two learning rates, minus one."
 ROWS = [
     ("relu", "A net with ReLU learns faster than one with tanh.")
     + ("six times faster to 25 % training error on CIFAR-10 (Figure 1)",)
-    + (times, None, SPEED),
+    + (lambda run: steps(run, "tiny-tanh") / steps(run, "tiny-no-norm") - 1, None)
+    + (SPEED,),
     ("dropout", "Dropout narrows the gap between training and test.")
     + ("without it the net overfits substantially (section 4.2)",)
     + (partial(gap, share="0.0"), partial(gap, share="0.5"), GAPS),

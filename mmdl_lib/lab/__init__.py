@@ -44,14 +44,6 @@ from mmdl_lib.lab.runs import (
     train,
 )
 
-__all__ = ["Check", "Claim", "Lab", "accuracy", "cost", "few", "judge"]
-__all__ += [
-    "logits",
-    "means",
-    "recalibrate",
-    "rows",
-    "save_weights",
-    "short",
-    "smoke",
-    "train",
-]
+__all__ = ["Check", "Claim", "Lab", "accuracy", "cost", "few", "judge", "logits"]
+__all__ += ["means", "reached", "recalibrate", "rows", "save_weights", "short"]
+__all__ += ["smoke", "train"]

@@ -92,7 +92,7 @@ def means(values: list[float], every: int) -> list[float]:
 
 
 def reached(curve: list[float], level: float | int) -> int:
-    """The first place at which a falling curve is at a level; its length if it never is.
+    """The first place at which a falling curve is at a level, or its length.
 
     Example:
         >>> reached([3.0, 2.0, 1.0], 2.5), reached([3.0, 2.0], 1.5)
