@@ -35,7 +35,9 @@ def row(name: str, speed: float, note: str = "") -> None:
 def main(threads: int = 1, n: int = 8192) -> None:
     torch.set_num_threads(threads)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    print(f"{n} scenes, {threads} thread(s), torch {torch.__version__}, load {load:.1f}")
+    print(
+        f"{n} scenes, {threads} thread(s), torch {torch.__version__}, load {load:.1f}"
+    )
     row("scenes alone", best(lambda: shapes.sample(n, seed=0), n))
     few = shapes.sample(64, seed=0)
     row("32 x 32 in batches of 64", best(few.render, 64))
