@@ -12,11 +12,11 @@ import functools
 import json
 import re
 import sys
+import tomllib
 import warnings
 from pathlib import Path
 
 import nbformat
-import tomllib
 from nbstripout._utils import strip_output
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -128,24 +128,24 @@ class Coverage(Table):
 
 
 class Parity(Table):
-    """Records of `results/parity.json`, one table for each of our classes."""
+    """Records of `results/parity/*.json`, one table for each of our classes."""
 
     def run(self) -> list[nodes.Node]:
-        file = self.root / "results/parity.json"
-        self.env.note_dependency(str(file))
-        if not file.exists():
-            return [self.sentence("No comparison has been recorded yet.")]
         tables = {}
-        for record in json.loads(file.read_text(encoding="utf-8")):
-            if self.complete(record, PARITY, "parity.json"):
-                tables.setdefault(record["ours"], []).append(self.cells(record))
+        for file in sorted((self.root / "results/parity").glob("*.json")):
+            self.env.note_dependency(str(file))
+            for record in json.loads(file.read_text(encoding="utf-8")):
+                if self.complete(record, PARITY, f"parity/{file.name}"):
+                    tables.setdefault(record["ours"], []).append(self.cells(record))
+        if not tables:
+            return [self.sentence("No comparison has been recorded yet.")]
         head = ["what", "reference", "largest difference", "allowed", "test"]
         return [self.table(head, rows, label=ours) for ours, rows in tables.items()]
 
     def cells(self, record: dict) -> list:
         found, allowed = record["largest_difference"], record["tolerance"]
         if not found <= allowed:
-            self.warn(f"parity.json: expected at most {allowed}, got {found}.")
+            self.warn(f"parity: expected at most {allowed}, got {found}.")
         return [
             record["what"],
             [nodes.Text(f"{record['reference']} {record['version']}")],

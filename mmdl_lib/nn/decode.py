@@ -160,7 +160,6 @@ def truncate(
         p, order = logits.softmax(-1).sort(descending=True, stable=True)
         # a token goes if those before it have enough
         beyond = p.cumsum(-1) - p >= top_p
-        beyond[:, 0] = False
         away = torch.zeros_like(beyond).scatter(1, order, beyond)
         logits = logits.masked_fill(away, -torch.inf)
     return logits

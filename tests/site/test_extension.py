@@ -179,7 +179,7 @@ def test_every_chapter_of_the_book_is_in_the_plan_and_has_its_question():
 
 def parity(build, **changes):
     text = json.dumps([PARITY | changes])
-    return build("```{mmdl-parity}\n```", {"results/parity.json": text})
+    return build("```{mmdl-parity}\n```", {"results/parity/clip.json": text})
 
 
 def test_parity_shows_the_measured_difference(build):

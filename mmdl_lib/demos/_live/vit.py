@@ -1,28 +1,11 @@
-"""What the demos ask of a trained model, for the kernel and for the export alike."""
+"""The live demo of ViT: logits, attention and rollout."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.models.simclr import SimCLR
+from mmdl_lib.demos._widget import PictureWidget
 from mmdl_lib.models.vit import ViT, rollout
-
-
-class Project(nn.Module):
-    """What SimCLR's loss compares."""
-
-    NAMES = ("projection",)
-
-    def __init__(self, simclr: SimCLR):
-        super().__init__()
-        self.simclr = simclr
-
-    def forward(self, image: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b p"]]:
-        """z, not normalized."""
-        # not `simclr(image)`, whose check of the pixels an export cannot follow
-        encoder = self.simclr.encoder
-        maps = encoder.blocks(encoder.stem(image))
-        return (self.simclr.project(maps.mean((2, 3))),)
 
 
 class Look(nn.Module):
@@ -51,3 +34,9 @@ class Look(nn.Module):
         through = [rollout(attention[:, : i + 1])[:, 0] for i in range(len(found))]
         logits = vit.head(vit.norm(x)[:, 0])
         return logits, attention[:, :, :, 0], torch.stack(through, 1)
+
+
+class Widget(PictureWidget):
+    """Draw a picture; a tiny ViT names it and shows where its class token looks."""
+
+    name, slug, network = "vit", "vit", Look

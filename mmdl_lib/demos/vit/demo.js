@@ -1,13 +1,14 @@
 /* The demo of ViT: draw a picture; it is named, and lit where the class token looks.
 
-   One module, two hosts, as `clip.js`. What the model must offer:
+   One module, two hosts, as that of CLIP. What the model must offer:
+     title      what the demo is for
      facts      in a notebook: size, names, colors, scenes, ...; a page fetches them
      files      on a page: address of the folder with facts.json and model.onnx
      runtime    on a page: address of the folder of onnxruntime-web
      megabytes  on a page: what is loaded after the click */
 
 import { bytes, download, fixed, kernelNetwork, make, pageNetwork, paint, sentence, stage,
-  startButton, uid } from "./common.js";
+  startButton, uid } from "../common.js";
 
 // ---- drawing
 /** A round dab of color at (x, y), in pixels; its edge covers pixels in part. */
@@ -171,6 +172,7 @@ async function run(el, facts, network) {
     ui.look.textContent = `Brightest patch: ${place}, with ${percent(share[most + 1])}. ` +
       `The class token keeps ${percent(share[0])} for itself.`;
   }
+  const late = (text) => { clearTimeout(timer); say(text, true); };
   async function update() { // one question at a time; the last drawing counts
     paint(ui.draw, pixels, size);
     again = busy;
@@ -180,7 +182,7 @@ async function run(el, facts, network) {
       do {
         again = false;
         const asked = pixels.slice();
-        answer = { ...await network.run(asked), pixels: asked };
+        answer = { ...await network.run(asked, late), pixels: asked };
         showNames();
         showLook();
       } while (again);
@@ -274,7 +276,7 @@ const STYLE = `
 
 export default {
   async render({ model, el }) {
-    const root = stage(el, "vit", "draw a picture and see where a ViT looks", STYLE);
+    const root = stage(el, "vit", model.get("title"), STYLE);
     if (model.get("facts")) return void run(root, model.get("facts"), kernelNetwork(model));
     const [files, runtime] = [model.get("files"), model.get("runtime")];
     startButton(root, model, async () => {

@@ -3,6 +3,7 @@
    One module, two hosts. On a page of the book (`mmdl-host.js`) the text tower runs here,
    by onnxruntime-web. In a live notebook this is the front end of an anywidget and the
    kernel runs it. What the model must offer:
+     title      what the demo is for
      worlds     [{name, title}], the galleries to choose from
      first      name of the gallery to begin with
      galleries  in a notebook: {name: facts}; a page fetches them
@@ -11,7 +12,7 @@
      megabytes  on a page: what is loaded after the click */
 
 import { ask, bytes, download, fixed, label, make, openRuntime, sentence, stage, startButton,
-  uid } from "./common.js";
+  uid } from "../common.js";
 
 // ---- from a caption to token ids: mmdl_lib/data/text.py, word for word
 const WORD = /[\p{L}\p{N}]+(?:'[\p{L}\p{N}]+)?/gu;
@@ -69,7 +70,7 @@ function matches(a, b) {
     + matches(a.slice(i + size), b.slice(j + size));
 }
 
-// ---- the two engines: open(world) -> facts, cosines(world, caption) -> {cosines, ...}
+// ---- the two engines: open(world) -> facts, cosines(world, caption, late) -> {cosines, ...}
 /** Runs the text tower in the page. */
 export function browserEngine({ files, runtime }) {
   const opened = {};
@@ -107,9 +108,9 @@ export function browserEngine({ files, runtime }) {
 /** Asks the kernel behind the notebook. */
 function kernelEngine(model) {
   const open = async (world) => model.get("galleries")[world];
-  async function cosines(world, caption) {
+  async function cosines(world, caption, late) {
     const began = performance.now();
-    const answer = await ask(model, { world, caption });
+    const answer = await ask(model, { world, caption }, late);
     const by = `the kernel (torch), ${label(performance.now() - began)}`;
     return { cosines: answer.cosines, by };
   }
@@ -216,7 +217,9 @@ async function run(el, model, engine) {
     const [turn, caption] = [++asked, ui.input.value];
     try {
       if (quiet) tokenize(caption, facts); // half a word is no mistake yet
-      const latest = await engine.cosines(world, caption);
+      const latest = await engine.cosines(world, caption, (text) => {
+        if (turn === asked) ui.status.textContent = text;
+      });
       if (turn !== asked) return;
       answer = latest;
       const best = show(), value = fixed(answer.cosines[best]);
@@ -298,7 +301,7 @@ const STYLE = `
 
 export default {
   async render({ model, el }) {
-    const root = stage(el, "clip", "compare a caption with pictures", STYLE);
+    const root = stage(el, "clip", model.get("title"), STYLE);
     if (model.get("galleries")) return void run(root, model, kernelEngine(model));
     const engine = browserEngine({ files: model.get("files"), runtime: model.get("runtime") });
     startButton(root, model, async () => {
