@@ -321,11 +321,11 @@ def check_choice(name: str, value, choices: Collection) -> None:
 def check_number(
     name: str,
     value,
-    low: float = -math.inf,
-    high: float = math.inf,
+    low: float | int = -math.inf,
+    high: float | int = math.inf,
     *,
     whole: bool = False,
-    above: float | None = None,
+    above: float | int | None = None,
 ) -> None:
     """Check a single finite number; both ends belong to what is allowed.
 
