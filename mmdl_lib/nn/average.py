@@ -29,7 +29,7 @@ def follow(target: nn.Module, online: nn.Module, decay: float) -> None:
     Raises:
         ValueError: a decay outside of [0, 1], or nets of other parameters.
     """
-    check_number("decay", decay, 0.0, 1.0)
+    check_number("decay", decay, 0, 1)
     averages, weights = list(target.parameters()), list(online.parameters())
     if [a.shape for a in averages] != [w.shape for w in weights]:
         raise ValueError(
@@ -64,7 +64,7 @@ class Average:
     """
 
     def __init__(self, module: nn.Module, decay: float):
-        check_number("decay", decay, 0.0, 1.0)
+        check_number("decay", decay, 0, 1)
         self.module, self.decay = module, decay
         self.state = {
             name: _wide(value).clone() for name, value in module.state_dict().items()
@@ -78,7 +78,7 @@ class Average:
             ValueError: a decay outside of [0, 1].
         """
         decay = self.decay if decay is None else decay
-        check_number("decay", decay, 0.0, 1.0)
+        check_number("decay", decay, 0, 1)
         for name, value in self.module.state_dict().items():
             if value.is_floating_point():
                 # the average follows a module that was moved to another device

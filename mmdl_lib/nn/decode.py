@@ -124,7 +124,7 @@ def sample(
     Raises:
         ValueError: a temperature that is not above zero; as `greedy` and `truncate`.
     """
-    check_number("temperature", temperature, above=0.0)
+    check_number("temperature", temperature, above=0)
 
     def choose(logits: Tensor) -> Tensor:
         kept = truncate(logits / temperature, top_k=top_k, top_p=top_p)
@@ -151,11 +151,11 @@ def truncate(
         ValueError: a `top_k` below one, or a `top_p` outside of (0, 1].
     """
     if top_k is not None:
-        check_number("top_k", top_k, 1.0, whole=True)
+        check_number("top_k", top_k, 1, whole=True)
         least = logits.topk(min(top_k, logits.shape[-1])).values[:, -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
     if top_p is not None:
-        check_number("top_p", top_p, high=1.0, above=0.0)
+        check_number("top_p", top_p, high=1, above=0)
         p, order = logits.softmax(-1).sort(descending=True, stable=True)
         # a token goes if those before it have enough
         beyond = p.cumsum(-1) - p >= top_p
@@ -254,7 +254,7 @@ def beam_search(
     True; "now" is its default.
     """
     _check_lengths(max_length, min_length)
-    check_number("beams", beams, 1.0, whole=True)
+    check_number("beams", beams, 1, whole=True)
     check_choice("stop", stop, ("bound", "now", "full"))
     row = torch.arange(len(start), device=start.device)[:, None]
     now, state = (
