@@ -116,11 +116,12 @@ def test_numbers_that_cannot_be_stored_are_refused(place, bad):
 
 def test_weights_that_two_modules_share_are_saved():
     model = random_model(ResNet, "tiny")
-    model.again = model.classifier
+    model.again, model.norm = model.classifier, model.stem[1]
     stored, _ = files.read(pretrained.save(model, "resnet", "noise"))
     assert stored.keys() == model.state_dict().keys()
     assert torch.equal(stored["again.weight"], stored["classifier.weight"])
     assert stored["again.weight"].dtype == torch.float16
+    assert torch.equal(stored["norm.running_var"], stored["stem.1.running_var"])
 
 
 class Noting(ResNet):
