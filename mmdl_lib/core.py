@@ -51,10 +51,10 @@ class Config:
         return super().__new__(cls)
 
     def to_dict(self) -> dict:
-        """Plain values for JSON; a config inside says its class under "kind"."""
+        """Plain values for JSON; a config inside says its class under "class"."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         plain = {name: _plain(value) for name, value in values.items()}
-        return {"kind": type(self).__name__} | plain
+        return {"class": type(self).__name__} | plain
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":
@@ -63,17 +63,17 @@ class Config:
         Raises:
             ValueError: another kind of config, unknown or missing fields, bad values.
         """
-        kind = values.get("kind", cls.__name__)
+        kind = values.get("class", cls.__name__)
         if kind != cls.__name__:
             raise ValueError(f"expected a {cls.__name__}, got a {kind}.")
         hints = get_type_hints(cls)
-        unknown = [n for n in values if n != "kind" and n not in hints]
+        unknown = [n for n in values if n != "class" and n not in hints]
         if unknown:
             raise ValueError(
                 f"{cls.__name__} expected fields among {', '.join(hints)}, got "
                 f"{', '.join(unknown)}."
             )
-        given = {n: _rebuilt(v, hints[n]) for n, v in values.items() if n != "kind"}
+        given = {n: _rebuilt(v, hints[n]) for n, v in values.items() if n != "class"}
         return cls(**given)
 
 
@@ -118,7 +118,7 @@ def _rebuilt(value: Any, hint: Any) -> Any:
     options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else [hint]
     if isinstance(value, dict):
         for one in options:
-            if isinstance(one, type) and one.__name__ == value.get("kind"):
+            if isinstance(one, type) and one.__name__ == value.get("class"):
                 return one.from_dict(value)
         raise ValueError(f"expected {_words(hint)}, got {value.get('kind')!r}.")
     if isinstance(value, list):
@@ -143,11 +143,20 @@ class Model(nn.Module):
     Attributes:
         STAGES: stages follow each other, each trained by a `fit` of its own; the phases
             inside one stage take turns in every step, as the two players of a GAN do.
+        LEARNED: share of its first loss below which a batch that is learned by heart
+            falls in 40 steps, by phase; None for a player of a min-max game.
+
+    What a model may also have, found by name (the contract tests call it):
+    `encode_*(...)` and `features(...)` of a picture or text; `sample(...)` and
+    `generate(...)`, random through `generator=`; `logits(tokens, mask, ...)` where
+    position t knows only tokens up to t. Their positional arguments are named as the
+    keys of a batch, or `n` for a number of rows.
     """
 
     PRESETS: ClassVar[dict] = {}
     PAPER_PARAMS: ClassVar[dict[str, int]] = {}
     STAGES: ClassVar[tuple[tuple[str, ...], ...]] = (("main",),)
+    LEARNED: ClassVar[dict[str, float | None]] = {"main": 0.5}
 
     def __init__(self, config):
         super().__init__()
@@ -242,30 +251,6 @@ def seeded(generator: torch.Generator | None) -> Iterator[None]:
     with torch.random.fork_rng(devices, device_type=generator.device.type):
         torch.manual_seed(int(seed))
         yield
-
-
-def check_image(image: Tensor) -> None:
-    """Check a batch of pictures at the border.
-
-    Args:
-        image: (b, c, h, w), floating point, pixels in [-1, 1].
-
-    Raises:
-        ValueError: another number of axes, an integer type, or values out of range.
-    """
-    if image.ndim != 4 or not image.is_floating_point():
-        raise ValueError(
-            "expected pictures as floats of shape (b, c, h, w), got "
-            f"{image.dtype} of shape {tuple(image.shape)}."
-        )
-    if image.is_meta or image.numel() == 0:
-        return
-    low, high = image.min().item(), image.max().item()
-    # `not` also catches NaN; 1e-3 leaves room for half precision and resizing
-    if not (low >= -1.001 and high <= 1.001):
-        raise ValueError(
-            f"expected pixels in [-1, 1], got values from {low:.3g} to {high:.3g}."
-        )
 
 
 def device() -> torch.device:

@@ -1,12 +1,15 @@
 """The notebook tool: each rule finds its fault, and students get no solution."""
 
 import importlib.util
+import inspect
 import json
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from mmdl_lib import viz
 
 ROOT = Path(__file__).resolve().parents[1]
 spec = importlib.util.spec_from_file_location("notebooks", ROOT / "tools/notebooks.py")
@@ -16,17 +19,20 @@ spec.loader.exec_module(tool)
 FIRST = """import importlib.util, subprocess, sys
 
 if importlib.util.find_spec("mmdl_lib") is None:
+    needed = "einops jaxtyping accelerate safetensors tqdm"
     pip = [sys.executable, "-m", "pip", "install", "--no-deps", "mmdl_lib"]
-    subprocess.run(pip, check=True)"""
+    subprocess.run([*pip, *needed.split()], check=True)"""
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 def clean():
     cells = [
-        new_markdown_cell("(sec-demo)=\n# Title\n\nWords.", id="demo-title"),
+        new_markdown_cell("(sec-demo)=\n# 2.1.3 Title\n\nWords.", id="demo-title"),
         new_code_cell(FIRST, id="demo-first"),
         new_code_cell("%matplotlib inline\n!true\nx = 1", id="demo-one"),
     ]
-    return new_notebook(cells=cells)
+    metadata = {"kernelspec": KERNEL, "mmdl": {"asks": "Why?"}}
+    return new_notebook(cells=cells, metadata=metadata)
 
 
 def faults(notebook, folder):
@@ -101,10 +107,12 @@ def test_what_is_allowed_is_not_reported(tmp_path, cell):
     [
         (0, "# Title", "the label (sec-demo)= on the first line"),
         (0, "(sec-other)=\n# Title", "the label (sec-demo)="),
-        (0, "(sec-demo)=\nNo title", "a title"),
+        (0, "(sec-demo)=\nNo title", "a title with its number"),
+        (0, "(sec-demo)=\n# Title", "a title with its number"),
         (1, "import mmdl_lib", "a first code cell that installs mmdl_lib"),
         (1, FIRST.replace('"--no-deps", ', ""), "got no --no-deps"),
         (1, FIRST.replace('"mmdl_lib"]', '"mmdl_lib", "torch"]'), "numpy, got torch"),
+        (1, FIRST.replace("einops ", ""), "a first cell that installs einops as"),
     ],
 )
 def test_each_fault_of_a_notebook_is_found(tmp_path, place, source, fault):
@@ -113,6 +121,37 @@ def test_each_fault_of_a_notebook_is_found(tmp_path, place, source, fault):
     found = faults(notebook, tmp_path)
     assert len(found) == 1
     assert fault in found[0]
+
+
+@pytest.mark.parametrize("kernel", [{}, {"kernelspec": KERNEL | {"name": "mmdl"}}])
+def test_a_kernel_that_no_test_would_run_is_a_fault(tmp_path, kernel):
+    notebook = clean()
+    del notebook.metadata["kernelspec"]
+    notebook.metadata.update(nbformat.from_dict(kernel))
+    (fault,) = faults(notebook, tmp_path)
+    assert fault.startswith("expected the kernel python3, got ")
+
+
+@pytest.mark.parametrize("asks", [{}, {"mmdl": {"asks": "No question."}}])
+def test_a_chapter_that_asks_nothing_is_a_fault(tmp_path, asks):
+    notebook = clean()
+    del notebook.metadata["mmdl"]
+    notebook.metadata.update(nbformat.from_dict(asks))
+    (fault,) = faults(notebook, tmp_path)
+    assert fault.startswith("expected a question under mmdl.asks")
+
+
+def test_whatever_viz_draws_demands_an_alternative_text():
+    """The tool reads files; here the same is asked of the imported functions."""
+    functions = inspect.getmembers(viz, inspect.isfunction)
+    asked = {n for n, f in functions if "alt" in inspect.signature(f).parameters}
+    assert tool.drawing() == asked
+    assert {"bars", "diagram", "images", "scatter", "silhouettes"} <= asked
+
+
+def test_the_first_cell_names_what_the_library_depends_on():
+    assert {"einops", "jaxtyping", "safetensors"} <= tool.needed()
+    assert not {"torch", "numpy"} & tool.needed()
 
 
 def test_a_file_that_is_no_notebook_is_reported(tmp_path):

@@ -8,9 +8,11 @@
 """
 
 import ast
+import functools
 import json
 import re
 import sys
+import tomllib
 import warnings
 from pathlib import Path
 
@@ -22,14 +24,43 @@ KEPT = "nbval-check-output"  # deterministic text that nbval compares
 LINES = 15  # of a code cell, blank lines not counted
 BODY = 10  # of a function in a cell
 ALT = 20  # letters of the shortest useful alternative text
-# functions of viz that demand alt
-DRAWING = {"images", "curve", "bars", "heat", "diagram", "scatter", "tradeoff"}
-DRAWING |= {"silhouettes"}
+TITLE = r"# \d+(\.\d+)+ \S"  # the plan and the contents get the number from here
+KERNEL = "python3"  # nbval runs no cell of a notebook that names another
+UNTOUCHED = {"torch", "numpy"}  # what the first cell must leave as Colab has it
 
 FENCE = re.compile(r"^(?P<fence>`{3,}|:{3,})\{(?P<name>[\w-]+)\}\s*(?P<title>.*)$")
 CODE = re.compile(
     r"^(?P<indent>[ \t]*)#+ ?BEGIN SOLUTION.*?#+ ?END SOLUTION[^\n]*", re.S | re.M
 )
+
+
+# what the rules read from the library and its project file
+
+
+@functools.cache
+def drawing() -> set[str]:
+    """What viz exports that demands alt, read without importing anything."""
+    folder, found = ROOT / "mmdl_lib/viz", set()
+    exported = {
+        alias.name
+        for node in ast.walk(ast.parse((folder / "__init__.py").read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    for path in folder.glob("*.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            arguments = getattr(node, "args", None)
+            named = {a.arg for a in arguments.kwonlyargs} if arguments else set()
+            found |= {node.name} if "alt" in named else set()
+    return found & exported
+
+
+@functools.cache
+def needed() -> set[str]:
+    """Packages that mmdl_lib needs, but for those that the first cell never names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    names = {re.match(r"[\w.-]+", line).group() for line in project["dependencies"]}
+    return names - UNTOUCHED
 
 
 # check
@@ -65,8 +96,15 @@ def _notebook_faults(notebook, slug: str) -> list[str]:
     first = cells[0].source.splitlines() if cells else [""]
     if not cells or cells[0].cell_type != "markdown" or first[0] != f"(sec-{slug})=":
         found.append(f"expected the label (sec-{slug})= on the first line.")
-    elif not re.match(r"# \S", "\n".join(first[1:]).lstrip()):
-        found.append("expected a title, '# ...', below the label.")
+    elif not re.match(TITLE, "\n".join(first[1:]).lstrip()):
+        found.append(
+            "expected a title with its number, '# 2.2.5 ...', below the label."
+        )
+    if not notebook.metadata.get("mmdl", {}).get("asks", "").endswith("?"):
+        found.append("expected a question under mmdl.asks in the notebook's metadata.")
+    kernel = notebook.metadata.get("kernelspec", {}).get("name")
+    if kernel != KERNEL:
+        found.append(f"expected the kernel {KERNEL}, got {kernel}: no test runs it.")
     code = [cell for cell in cells if cell.cell_type == "code"]
     found += _first_cell_faults(code[0].source if code else "")
     return found
@@ -81,12 +119,15 @@ def _first_cell_faults(source: str) -> list[str]:
         ]
     tree = _parse(source)
     words = [n.value for n in ast.walk(tree or ast.Module([])) if _is_text(n)]
-    named = sorted({"torch", "numpy"} & {w for word in words for w in word.split()})
+    named = sorted(UNTOUCHED & {w for word in words for w in word.split()})
     if "--no-deps" not in words or named:
         return [
             "expected a first cell that installs with --no-deps and never names torch "
             f"or numpy, got {', '.join(named) or 'no --no-deps'}."
         ]
+    missing = sorted(needed() - {w for word in words for w in word.split()})
+    if missing:
+        return [f"expected a first cell that installs {', '.join(missing)} as well."]
     return []
 
 
@@ -140,7 +181,7 @@ def _code_faults(tree: ast.Module, cell) -> list[str]:
 def _alt_faults(call: ast.Call) -> list[str]:
     owner = getattr(call.func, "value", None)
     name = getattr(call.func, "attr", "")
-    if name not in DRAWING or getattr(owner, "id", "") != "viz":
+    if name not in drawing() or getattr(owner, "id", "") != "viz":
         return []
     given = {keyword.arg: keyword.value for keyword in call.keywords}
     alt = given.get("alt")

@@ -7,8 +7,9 @@ for this: the tag is added while the site reads them, and only there.
 import ast
 import json
 
-DRAW = {"bars", "curve", "diagram", "heat", "images", "scatter", "silhouettes"}
-DRAW |= {"source", "table", "tradeoff"}
+from mmdl_lib import viz
+
+DRAW = set(viz.__all__) - {"explore"}
 SHARE = 0.6  # of a cell's lines that must belong to the call that draws
 
 

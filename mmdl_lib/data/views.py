@@ -20,7 +20,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmdl_lib.core import check_image
+from mmdl_lib.borders import check_image
 
 Image = Float[Tensor, "b 3 h w"]
 

@@ -68,10 +68,10 @@ def squad_v2(
         >>> found["exact"], found["best_exact"], found["best_exact_threshold"]
         (100.0, 100.0, 0.1)
     """
-    check_texts("predictions", predictions)
+    check_texts("predictions", predictions, least=0)
     check_same_length(predictions=predictions, **{"lists of answers": answers})
     for i, texts in enumerate(answers):
-        check_texts(f"answers {i}", texts)
+        check_texts(f"answers {i}", texts, least=0)
     sure = [0.0] * len(predictions) if no_answer is None else map(float, no_answer)
     sure = list(sure)
     check_same_length(predictions=predictions, **{"no_answer values": sure})

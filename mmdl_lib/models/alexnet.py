@@ -10,13 +10,16 @@ Convolutional Neural Networks", NIPS 2012, doi 10.1145/3065386 (reprint of 2017)
 - `neighbors`, `k`, `alpha`, `beta` = n, k, alpha, beta of response normalization
 - `groups` = the two GPUs: a kernel of layers 2, 4 and 5 sees the maps of its own GPU
 
+**Start**
+- Convolutions and hidden layers: He et al. 2015, normal with variance 2 / fan_in, and
+  biases of zero; the classifier as PyTorch does. The paper's start, a deviation of 0.01
+  and biases of one, is made for its sizes and for pixels of another scale.
+
 **Differs from the paper**
 - 224 pixels, kernels of 11 and a stride of 4 give no whole number of positions. We pad
   by 2, which the paper does not mention, and so get 55 x 55 positions.
 - Dropout divides by the share of kept units in training, where the paper multiplies by
   it in testing: the same on average.
-- Weights start as in He et al. 2015. The paper's start, a standard deviation of 0.01
-  and biases of one, is made for its sizes and for pixels of another scale.
 - Our pixels lie in [-1, 1], the paper's in about [-128, 127]. The small presets scale
   `alpha` by the square of 127.5, so that it means the same.
 - Training is that of the book's recipe (`recipes/history.py`): AdamW, no color jitter.
@@ -32,7 +35,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Config, Model, check_image, seeded
+from mmdl_lib.borders import check_image
+from mmdl_lib.core import Config, Model, seeded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,9 +165,8 @@ class AlexNet(Model):
             image: (b, 3, h, w) in [-1, 1], h = w = `config.size`.
 
         Raises:
-            ValueError: another shape or range.
+            ValueError: another shape.
         """
-        check_image(image)
         size = self.config.size
         if image.shape[1:] != (3, size, size):
             raise ValueError(
@@ -184,7 +187,16 @@ class AlexNet(Model):
         return found
 
     def encode_image(self, image: Tensor) -> Float[Tensor, "b d"]:
-        """The last hidden layer, which the paper compares pictures by (section 6.1)."""
+        """The last hidden layer, which the paper compares pictures by (section 6.1).
+
+        Raises:
+            ValueError: another shape, or pixels outside of [-1, 1].
+        """
+        check_image(image)
+        return self.features(image)
+
+    def features(self, image: Tensor) -> Float[Tensor, "b d"]:
+        """As `encode_image`, whatever the range of the pixels."""
         x = F.max_pool2d(self.layers(image)[-1], 3, 2).flatten(1)
         for layer in self.hidden:
             # section 4.2: dropout in the first two fully connected layers
@@ -193,7 +205,7 @@ class AlexNet(Model):
 
     def forward(self, image: Tensor) -> Float[Tensor, "b k"]:
         """Logits of the classes; errors as in `layers`."""
-        return self.classifier(self.encode_image(image))
+        return self.classifier(self.features(image))
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropy of a batch with `image` and `label (b,)`, in nats."""

@@ -12,11 +12,14 @@ New Approach to Self-Supervised Learning", NeurIPS 2020, arXiv 2006.07733.
 - `predictor` = q, on the online side only; `prediction (b, p)` = q(z)
 - `tau`, `steps` = tau_base and K, the decay rate of the target and its schedule
 
+**Start**
+- As ResNet, linear layers as PyTorch does. The target starts from other random weights
+  than the online net, as in the released code.
+
 **Differs from the paper**
 - Nothing in the loss, the heads and the target's update. The weights are trained by
   the book's recipe (`recipes/byol.py`): AdamW, small nets, a constant tau.
-- The target starts from other random weights than the online net, as in the released
-  code; its BatchNorm uses, and keeps, the statistics of its own forward passes.
+- The target's BatchNorm uses, and keeps, the statistics of its own forward passes.
 - `target="shared"` is no variant of the paper: the net predicts itself and gradients
   flow on both sides, to show what the stop-gradient is for.
 

@@ -11,6 +11,11 @@ Natural Language Supervision", ICML 2021, arXiv 2103.00020.
   temperature); the factor itself is `exp(log_scale)`
 - `logits (b, b)` = np.dot(I_e, T_e.T) * np.exp(t); row = picture, column = sentence
 
+**Start**
+- As the released code, but for blocks, pool and convolutions, which start as PyTorch
+  does. There the text blocks are scaled (attention width^-0.5, residual projections by
+  (2 depth)^-0.5 more) and the last BatchNorm of a bottleneck starts at zero.
+
 **Differs from the paper**
 - The end of a sentence is found through `mask` (the last real token). The original
   takes the largest token id, which is its end-of-text token: the same place.
@@ -31,7 +36,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.core import Config, Model, check_image
+from mmdl_lib.borders import check_image, check_mask
+from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import Transformer, quick_gelu
 
 
@@ -74,22 +80,14 @@ ACTIVATIONS = {"quick_gelu": quick_gelu, "gelu": F.gelu}
 
 
 def _resnet(embed, image_size, blocks, width, heads, text_width):
-    return CLIPConfig(
-        embed=embed,
-        image_size=image_size,
-        vision=ResNetConfig(blocks=blocks, width=width, heads=heads),
-        text_width=text_width,
-        text_heads=text_width // 64,
-    )
+    text = {"text_width": text_width, "text_heads": text_width // 64}
+    vision = ResNetConfig(blocks=blocks, width=width, heads=heads)
+    return CLIPConfig(embed=embed, image_size=image_size, vision=vision, **text)
 
 
 B32 = CLIPConfig()
-L14 = CLIPConfig(
-    embed=768,
-    vision=ViTConfig(patch=14, width=1024, depth=24, heads=16),
-    text_width=768,
-    text_heads=12,
-)
+LARGE = ViTConfig(patch=14, width=1024, depth=24, heads=16)
+L14 = CLIPConfig(embed=768, vision=LARGE, text_width=768, text_heads=12)
 TINY = CLIPConfig(
     embed=64,
     image_size=32,
@@ -100,6 +98,7 @@ TINY = CLIPConfig(
     text_depth=2,
     text_heads=4,
 )
+TINY_TOWER = ViTConfig(patch=4, width=96, depth=3, heads=4)
 
 
 class Bottleneck(nn.Module):
@@ -195,10 +194,8 @@ class ViTTower(nn.Module):
         self.class_token = nn.Parameter(std * torch.randn(width))
         self.positions = nn.Parameter(std * torch.randn(patches + 1, width))
         self.norm_pre = nn.LayerNorm(width)
-        act = ACTIVATIONS[config.activation]
-        self.transformer = Transformer(
-            width, vision.depth, vision.heads, activation=act
-        )
+        sizes, act = (width, vision.depth, vision.heads), ACTIVATIONS[config.activation]
+        self.transformer = Transformer(*sizes, activation=act)
         self.norm_post = nn.LayerNorm(width)
         self.project = nn.Linear(width, config.embed, bias=False)
         nn.init.normal_(self.project.weight, std=std)
@@ -222,10 +219,11 @@ class TextTower(nn.Module):
         width = config.text_width
         self.tokens = nn.Embedding(config.vocab, width)
         self.positions = nn.Parameter(0.01 * torch.randn(config.context, width))
-        act = ACTIVATIONS[config.activation]
-        self.transformer = Transformer(
-            width, config.text_depth, config.text_heads, activation=act
+        sizes, act = (
+            (config.text_depth, config.text_heads),
+            ACTIVATIONS[config.activation],
         )
+        self.transformer = Transformer(width, *sizes, activation=act)
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, config.embed, bias=False)
         nn.init.normal_(self.tokens.weight, std=0.02)
@@ -262,15 +260,17 @@ def contrastive_loss(logits: Float[Tensor, "b b"]) -> dict[str, Float[Tensor, ""
     Returns:
         `loss`, the mean of `image_to_text` (each row picks its sentence) and
         `text_to_image` (each column picks its picture), in nats.
+
+    Raises:
+        ValueError: a single pair, which has nothing to be compared with.
     """
+    if len(logits) < 2:
+        raise ValueError("contrastive_loss expected two pairs or more, got one.")
     target = torch.arange(len(logits), device=logits.device)
     image_to_text = F.cross_entropy(logits, target)
     text_to_image = F.cross_entropy(logits.T, target)
-    return {
-        "loss": (image_to_text + text_to_image) / 2,
-        "image_to_text": image_to_text,
-        "text_to_image": text_to_image,
-    }
+    terms = {"image_to_text": image_to_text, "text_to_image": text_to_image}
+    return {"loss": (image_to_text + text_to_image) / 2} | terms
 
 
 class CLIP(Model):
@@ -285,9 +285,7 @@ class CLIP(Model):
 
     PRESETS = {
         "tiny": TINY,
-        "tiny-vit": replace(
-            TINY, vision=ViTConfig(patch=4, width=96, depth=3, heads=4)
-        ),
+        "tiny-vit": replace(TINY, vision=TINY_TOWER),
         "ViT-B/32": B32,
         "ViT-B/32-OpenCLIP": replace(B32, activation="gelu"),
         "ViT-B/16": replace(B32, vision=ViTConfig(patch=16)),
@@ -323,7 +321,7 @@ class CLIP(Model):
     @property
     def logit_scale(self) -> Float[Tensor, ""]:
         """The factor on the cosines, exp(t): the inverse of the temperature."""
-        return self.log_scale.exp()
+        return self.log_scale.clamp(max=math.log(100)).exp()
 
     def encode_image(self, image: Tensor) -> Float[Tensor, "b d"]:
         """Picture features of length one.
@@ -336,6 +334,10 @@ class CLIP(Model):
             ValueError: another size, channel count or range.
         """
         check_image(image)
+        return self.features(image)
+
+    def features(self, image: Tensor) -> Float[Tensor, "b d"]:
+        """As `encode_image`, whatever the range of the pixels."""
         size = self.config.image_size
         if image.shape[1:] != (3, size, size):
             raise ValueError(
@@ -351,18 +353,14 @@ class CLIP(Model):
         """Sentence features of length one; `mask` is True on real tokens.
 
         Raises:
-            ValueError: more tokens than the context, or a sentence without any.
+            ValueError: more tokens than the context, or a mask that is no beginning.
         """
         if tokens.shape[1] > self.config.context:
             raise ValueError(
                 f"CLIP expected at most {self.config.context} tokens a caption, got "
                 f"{tokens.shape[1]}: shorten the caption."
             )
-        if not tokens.is_meta and not mask.any(1).all():
-            raise ValueError(
-                "CLIP expected at least one token in each caption, got none."
-            )
-        # T_e = l2_normalize(np.dot(T_f, W_t), axis=1)
+        check_mask(mask, shape=tokens.shape)
         return F.normalize(self.text(tokens, mask), dim=-1)
 
     def forward(
@@ -372,8 +370,9 @@ class CLIP(Model):
         mask: Bool[Tensor, "m t"],
     ) -> CLIPOutput:
         """Every picture against every sentence; the two counts may differ."""
-        image_features = self.encode_image(image)
-        text_features = self.encode_text(tokens, mask)
+        image_features = self.features(image)
+        # T_e = l2_normalize(np.dot(T_f, W_t), axis=1)
+        text_features = F.normalize(self.text(tokens, mask), dim=-1)
         # logits = np.dot(I_e, T_e.T) * np.exp(t)
         logits = self.logit_scale * image_features @ text_features.T
         return CLIPOutput(image_features, text_features, logits)

@@ -13,11 +13,15 @@ in Self-Supervised Vision Transformers", ICCV 2021, arXiv 2104.14294.
 - `center (k,)` = c, `center_rate` = m; `momentum` = lambda
 - `student_temperature`, `teacher_temperature` = tau_s, tau_t
 
+**Start**
+- Teacher and student start equal, the center at zero. The head starts as PyTorch does;
+  the released code draws from a normal of 0.02. Rows of the last layer are random
+  directions.
+
 **Differs from the paper**
 - The presets named tiny have our small ResNet as backbone, so that they compare with
   the other models of the chapter; "ViT-XS/4" and the paper's main sizes have the ViT.
-- The head has BatchNorm where the backbone has it, an option of the released code, and
-  PyTorch's initialization, not a normal one of 0.02.
+- The head has BatchNorm where the backbone has it, an option of the released code.
 - The teacher's temperature is constant: the paper raises it from 0.04 to 0.07 in the
   first 30 epochs. No weight decay schedule, no stochastic depth.
 - Constants of the optimizer are those of the book's recipe (`recipes/byol.py`).
@@ -73,7 +77,8 @@ class Center(nn.Module):
         centered = scores - self.center
         if self.training:
             # eq. (4): c <- m c + (1 - m) mean_i g_theta_t(x_i)
-            self.center.lerp_(scores.mean(0), 1 - self.rate)
+            mean = scores.mean(0).to(self.center)  # under autocast it has half
+            self.center.lerp_(mean, 1 - self.rate)
         return centered
 
 

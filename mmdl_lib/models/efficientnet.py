@@ -11,6 +11,10 @@ Networks", ICML 2019, arXiv 1905.11946.
 - `compound_scale(config, phi)`: d = alpha^phi, w = beta^phi, r = gamma^phi (eq. 3)
 - `reward` = ACC(m) x (FLOPS(m) / T)^w, the goal of the search (section 4)
 
+**Start**
+- Convolutions: normal with variance 2 / fan_in, where the fan of a depthwise filter is
+  its own channel. The released code takes the fan_out. The classifier as PyTorch does.
+
 **Differs from the paper**
 - The paper leaves out how channels and repeats are rounded, the padding and the width
   of the squeeze; these follow the authors' code.
@@ -33,7 +37,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Config, Model, check_image, seeded
+from mmdl_lib.borders import check_image
+from mmdl_lib.core import Config, Model, seeded
 
 ACTIVATIONS = {"swish": F.silu, "relu6": F.relu6}
 
@@ -344,9 +349,8 @@ class EfficientNet(Model):
                 deviation that the weights expect are part of the model.
 
         Raises:
-            ValueError: another range or number of channels.
+            ValueError: another number of channels.
         """
-        check_image(image)
         if image.shape[1] != 3:
             raise ValueError(
                 "EfficientNet expected pictures of three channels, got "
@@ -356,13 +360,18 @@ class EfficientNet(Model):
         x = self.blocks(self.activation(self.stem(x)))
         return self.activation(self.head(x))
 
-    def encode_image(self, image: Tensor) -> Float[Tensor, "b d"]:
+    def features(self, image: Tensor) -> Float[Tensor, "b d"]:
         """Mean of the last feature map over its positions; errors as there."""
         return self.feature_map(image).mean((2, 3))
 
+    def encode_image(self, image: Tensor) -> Float[Tensor, "b d"]:
+        """`features` of pictures in [-1, 1]; another range is a ValueError, too."""
+        check_image(image)
+        return self.features(image)
+
     def forward(self, image: Tensor) -> Float[Tensor, "b k"]:
         """Logits of the classes; errors as in `feature_map`."""
-        return self.classifier(self.dropout(self.encode_image(image)))
+        return self.classifier(self.dropout(self.features(image)))
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropy of a batch with `image` and `label (b,)`, in nats."""

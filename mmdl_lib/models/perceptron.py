@@ -13,6 +13,10 @@ Analyzer", Journal of Mathematical Biology 1982, doi 10.1007/BF00275687.
 - `target` = d, +1 or -1, what a teacher wants
 - `rate` = eta for Hebb and Oja, mu for LMS
 
+**Start**
+- The perceptron starts at zero, ADALINE at a normal of 0.1 with a threshold of zero;
+  MADALINE and Oja's unit start where the caller says.
+
 **Differs from the paper**
 - Hebb wrote no formula. Ours is the usual reading: a product of the two activities.
 - Rosenblatt's perceptron had a fixed random layer below the trained unit; here it sees

@@ -11,6 +11,11 @@
 - `shortcut(x)` = x or W_s x, by option A, B or C of section 3.3 and 4.1
 - block: y = F(x, {W_i}) + shortcut(x), then ReLU (eq. 1 and 2)
 
+**Start**
+- Convolutions: He et al. 2015, normal with variance 2 / fan_out, which section 3.4
+  names; BatchNorm at one and zero; the classifier as PyTorch does. Later code starts
+  the last BatchNorm of a block at zero; the paper does not.
+
 **Differs from the paper**
 - Nothing in the nets. The stride of a bottleneck is on its first 1 x 1 convolution, as
   in the paper; later code, PyTorch's too, puts it on the 3 x 3 convolution.
@@ -27,7 +32,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Config, Model, check_image
+from mmdl_lib.borders import check_choice, check_image
+from mmdl_lib.core import Config, Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +69,12 @@ class ZeroPad(nn.Module):
 
 
 def make_shortcut(inputs: int, outputs: int, stride: int, option: str) -> nn.Module:
-    """The identity where it fits, else what the option says (section 3.3)."""
+    """The identity where it fits, else what the option says (section 3.3).
+
+    Raises:
+        ValueError: an option other than "A", "B" and "C".
+    """
+    check_choice("option", option, ("A", "B", "C"))
     if option == "C" or (option == "B" and (stride > 1 or inputs != outputs)):
         return conv_norm(inputs, outputs, 1, stride)
     if stride > 1 or inputs != outputs:
@@ -216,9 +227,8 @@ class ResNet(Model):
             image: (b, 3, h, w) in [-1, 1]; any size from `stride` on, square or not.
 
         Raises:
-            ValueError: another range or channel count, or a side below the stride.
+            ValueError: another channel count, or a side below the stride.
         """
-        check_image(image)
         if image.shape[1] != 3 or min(image.shape[2:]) < self.stride:
             raise ValueError(
                 "ResNet expected pictures of three channels and at least "
@@ -226,13 +236,18 @@ class ResNet(Model):
             )
         return self.blocks(self.stem(image))
 
-    def encode_image(self, image: Tensor) -> Float[Tensor, "b d"]:
+    def features(self, image: Tensor) -> Float[Tensor, "b d"]:
         """Mean of the last feature map over its positions; errors as there."""
         return self.feature_map(image).mean((2, 3))
 
+    def encode_image(self, image: Tensor) -> Float[Tensor, "b d"]:
+        """`features` of pictures in [-1, 1]; another range is a ValueError, too."""
+        check_image(image)
+        return self.features(image)
+
     def forward(self, image: Tensor) -> Float[Tensor, "b k"]:
         """Logits of the classes; errors as in `feature_map`."""
-        return self.classifier(self.encode_image(image))
+        return self.classifier(self.features(image))
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropy of a batch with `image` and `label (b,)`, in nats."""

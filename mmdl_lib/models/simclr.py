@@ -13,6 +13,9 @@ of Visual Representations", ICML 2020, arXiv 2002.05709.
 - `negative (m, m - 2)` = sim(z_i, z_k) for the 2(N - 1) views of other pictures
 - `temperature` = tau; `margin` = m of Table 2
 
+**Start**
+- As ResNet; the head as PyTorch does.
+
 **Differs from the paper**
 - W1 and W2 have a bias and no BatchNorm; the released code has BatchNorm in the head.
 - The paper writes the losses of Table 2 for one negative. We take the mean over the
@@ -32,6 +35,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mmdl_lib.borders import check_choice
 from mmdl_lib.core import Config, Model
 from mmdl_lib.models.resnet import BLOCKS, ResNet, ResNetConfig
 
@@ -71,8 +75,10 @@ def pairs(first: Tensor, second: Tensor, *, similarity: str = "cosine") -> Pairs
         similarity: "cosine", or "dot" for the plain dot product.
 
     Raises:
-        ValueError: other shapes, views that do not pair up, or a single picture.
+        ValueError: other shapes, views that do not pair up, a single picture, another
+            similarity.
     """
+    check_choice("similarity", similarity, ("cosine", "dot"))
     if first.ndim != 2 or first.shape != second.shape or len(first) < 2:
         raise ValueError(
             "expected two views of at least two pictures, (N, p) each, got "
@@ -163,7 +169,8 @@ class Output(NamedTuple):
 
 
 def make_head(kind: str, width: int, outputs: int) -> nn.Module:
-    """g, whose hidden layer is as wide as h."""
+    """g, whose hidden layer is as wide as h; `kind` as in `SimCLRConfig`."""
+    check_choice("kind", kind, ("none", "linear", "nonlinear"))
     if kind == "none":
         return nn.Identity()
     if kind == "linear":
@@ -232,7 +239,7 @@ class SimCLR(Model):
 
     def forward(self, image: Tensor) -> Output:
         """h and z; errors as in `ResNet.feature_map`."""
-        representation = self.encode_image(image)
+        representation = self.encoder.features(image)
         return Output(representation, self.project(representation))
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:

@@ -12,6 +12,9 @@ Visual Features by Contrasting Cluster Assignments", NeurIPS 2020, arXiv 2006.09
 - `scores (b, k)` = z^T C, cosines; `codes (b, k)` = q_nt, clusters by Sinkhorn-Knopp
 - `temperature` = tau, `epsilon` = the weight of the entropy in eq. (3)
 
+**Start**
+- As ResNet; the projector as PyTorch does. Prototypes are random directions.
+
 **Differs from the paper**
 - No queue of earlier features (the paper keeps one for batches smaller than K), and the
   prototypes are trained from the first step on.

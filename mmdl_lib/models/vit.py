@@ -11,11 +11,16 @@ Transformers for Image Recognition at Scale", ICLR 2021, arXiv 2010.11929.
 - `x (b, n, d)` = z_l, the tokens after l of L blocks; the class token comes first
 - `encode_image(image) (b, d)` = y = LN(z_L^0)
 
+**Start**
+- Linear layers: Xavier uniform, biases of zero, as in the released code, except that q,
+  k and v are one matrix here, so that each starts 0.707 times as large as there.
+- The last layer starts at 0.02 and not at zero, except in `with_head`. Positions start
+  at 0.02, the class token at zero.
+
 **Differs from the paper**
 - A patch is flattened channel by channel, so E is a public checkpoint's kernel as it
   lies in memory. Any order is the same model.
 - No dropout (the paper has none on JFT-300M, and 0.1 on its smaller sets), no hybrid.
-- The last layer starts small and not at zero, except in `with_head`.
 - Positions of another resolution are interpolated bicubically, as `transformers` does;
   the paper only says "2D interpolation".
 
@@ -32,7 +37,8 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import Config, Model, check_image
+from mmdl_lib.borders import check_image
+from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import Transformer
 
 
@@ -214,9 +220,8 @@ class ViT(Model):
                 ones than `config.image_size`.
 
         Raises:
-            ValueError: another range, channel count or size.
+            ValueError: another channel count or size.
         """
-        check_image(image)
         if image.shape[1] != 3:
             raise ValueError(
                 f"ViT expected pictures of three channels, got {tuple(image.shape)}."
@@ -225,6 +230,11 @@ class ViT(Model):
         return self.norm(self.transformer(self.embed(image)))
 
     def encode_image(self, image: Tensor) -> Float[Tensor, "b d"]:
+        """`features` of pictures in [-1, 1]; another range is a ValueError, too."""
+        check_image(image)
+        return self.features(image)
+
+    def features(self, image: Tensor) -> Float[Tensor, "b d"]:
         """What the head sees of a picture; errors as in `hidden`."""
         # eq. (4): y = LN(z_L^0)
         x = self.hidden(image)
@@ -232,7 +242,7 @@ class ViT(Model):
 
     def forward(self, image: Tensor) -> Float[Tensor, "b k"]:
         """Logits of the classes; errors as in `hidden`."""
-        return self.head(self.encode_image(image))
+        return self.head(self.features(image))
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropy of a batch with `image` and `label (b,)`, in nats."""

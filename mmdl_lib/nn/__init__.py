@@ -1,7 +1,28 @@
 """Blocks that three or more papers use unchanged."""
 
-from mmdl_lib.nn.attention import MultiHeadAttention
-from mmdl_lib.nn.conv import ConvNormAct
-from mmdl_lib.nn.transformer import Block, Transformer, quick_gelu
+from mmdl_lib.nn.attention import Cache, MultiHeadAttention
+from mmdl_lib.nn.average import Average, follow
+from mmdl_lib.nn.positions import (
+    LearnedPositions,
+    RelativeBias,
+    Rotary,
+    sinusoidal,
+    sinusoidal_2d,
+)
+from mmdl_lib.nn.transformer import Block, PostNormBlock, Transformer, quick_gelu
 
-__all__ = ["Block", "ConvNormAct", "MultiHeadAttention", "Transformer", "quick_gelu"]
+__all__ = [
+    "Average",
+    "Block",
+    "Cache",
+    "LearnedPositions",
+    "MultiHeadAttention",
+    "PostNormBlock",
+    "RelativeBias",
+    "Rotary",
+    "Transformer",
+    "follow",
+    "quick_gelu",
+    "sinusoidal",
+    "sinusoidal_2d",
+]

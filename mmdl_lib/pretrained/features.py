@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mmdl_lib.core import check_image
+from mmdl_lib.borders import check_image
 from mmdl_lib.metrics.features import Features
 from mmdl_lib.pretrained import inception, small
 

@@ -34,7 +34,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.core import check_image
+from mmdl_lib.borders import check_image
 from mmdl_lib.pretrained import files
 
 NAME = "pt_inception-2015-12-05-6726825d.pth"

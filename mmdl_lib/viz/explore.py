@@ -3,6 +3,7 @@
 import html
 import itertools
 import json
+import math
 import os
 from collections.abc import Callable, Iterable
 from numbers import Number
@@ -54,7 +55,7 @@ class Explorer:
         return self.body
 
 
-def explore(f: Callable, **choices):
+def explore(f: Callable, /, **choices):
     """Show `f(**state)` with one control for each keyword.
 
     With a kernel the controls are ipywidgets and call `f`. When the page is built
@@ -133,13 +134,13 @@ def _live(f: Callable, values: dict[str, list], ipywidgets):
 
 
 def _page(f: Callable, values: dict[str, list]) -> Explorer:
-    states = list(itertools.product(*values.values()))[: STATES + 1]
-    if len(states) > STATES:
+    if math.prod(map(len, values.values())) > STATES:
         count = " x ".join(str(len(given)) for given in values.values())
         raise ValueError(
             f"explore expected at most {STATES} states for a page, got {count}: give "
             "fewer values."
         )
+    states = itertools.product(*values.values())
     shown = [_html(f(**dict(zip(values, state, strict=True)))) for state in states]
     parts = {part: i for i, part in enumerate(dict.fromkeys(shown))}
     size = sum(len(part.encode()) for part in parts)

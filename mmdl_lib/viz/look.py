@@ -8,7 +8,10 @@ number of them can share a page. Matplotlib's settings hold only while it is dra
 import html
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from torch import Tensor
 
 # at least 3:1 against white and against #121212, told apart by the color-blind
 PALETTE = ("#2f86d6", "#d8650b", "#12967c", "#b8559f", "#9a8500", "#d9485f", "#7a7f87")
@@ -106,6 +109,53 @@ def luminance(rgb: Sequence) -> float:
     """Relative luminance of an sRGB color in [0, 1], as WCAG 2 defines it."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def bare(value):
+    """A tensor as an array; anything else as it is."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().double().numpy()
+    return value
+
+
+def numbers(values, name: str, *, scalar: bool = False) -> np.ndarray:
+    """(n,) floats out of a list, a range, an array or a tensor."""
+    if isinstance(values, Iterable) and not isinstance(values, Tensor | np.ndarray):
+        values = [bare(v) for v in values]
+    try:
+        array = np.asarray(bare(values), dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected numbers in {name}, got {values!r:.60}.") from error
+    array = np.atleast_1d(array) if scalar else array
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(
+            f"expected one row of numbers in {name}, got shape {array.shape}."
+        )
+    return array
+
+
+def matrix(given) -> np.ndarray:
+    """(n, m) floats out of nested lists, an array or a tensor."""
+    if not isinstance(given, Tensor | np.ndarray):
+        given = [bare(row) for row in given]
+    array = np.asarray(bare(given), dtype=float)
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(
+            f"heat expected a matrix of shape (n, m), got shape {array.shape}."
+        )
+    return array
+
+
+def plain_axes(ax, *, grid: str) -> None:
+    """Axes without ticks and with a grid over "x", "y" or "both"."""
+    ax.tick_params(length=0)
+    ax.grid(axis=grid, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[:].set_alpha(0.5)
+    for part, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
+        if grid in (part, "both"):
+            ax.locator_params(axis=part, nbins=6)
+            axis.set_major_formatter(tick)
 
 
 def draw(paint, height: float, title: str, alt: str) -> Figure:

@@ -129,10 +129,30 @@ def test_a_caption_beyond_the_context_is_an_error(model):
 
 def test_a_caption_without_tokens_is_an_error(model):
     tokens = torch.zeros(1, 4, dtype=torch.long)
-    with pytest.raises(ValueError, match="at least one token"):
+    with pytest.raises(ValueError, match="a real token in each row"):
         model.encode_text(tokens, torch.zeros_like(tokens, dtype=torch.bool))
 
 
 def test_an_unknown_preset_names_the_known_ones():
     with pytest.raises(ValueError, match="ViT-B/32"):
         CLIP.from_preset("ViT-B/31")
+
+
+def test_a_single_pair_has_nothing_to_be_compared_with():
+    with pytest.raises(ValueError, match="expected two pairs or more, got one"):
+        contrastive_loss(torch.zeros(1, 1))
+
+
+def test_the_factor_never_exceeds_a_hundred():
+    model = CLIP.from_preset("tiny")
+    model.log_scale.data.fill_(5.5)
+    assert model.logit_scale.item() == pytest.approx(100, rel=1e-5)
+    model.log_scale.data.fill_(1.0)
+    assert model.logit_scale.item() == pytest.approx(math.e, rel=1e-5)
+
+
+@pytest.mark.parametrize("mask", [[[0, 1, 1]], [[1, 0, 1]], [[0, 0, 0]]])
+def test_padding_on_the_left_or_in_between_is_refused(mask):
+    model = CLIP.from_preset("tiny")
+    with pytest.raises(ValueError, match="mask expected"):
+        model.encode_text(torch.ones(1, 3, dtype=torch.long), torch.tensor(mask).bool())

@@ -68,6 +68,13 @@ def test_the_bound_is_reached_by_inputs_at_right_angles():
     assert sum(first.perceptron(x, target, epochs=9).mistakes) == 5
 
 
+def test_the_bound_looks_at_the_longest_input_and_at_the_nearest():
+    x = torch.tensor([[1.0, 0.0], [3.0, 4.0], [2.0, 0.0]])
+    # R = 5 and gamma = 1 by hand; the mean length would give 7.1
+    bound = first.mistake_bound(x, torch.ones(3), torch.tensor([2.0, 0.0]))
+    assert bound == pytest.approx(25)
+
+
 def test_a_separator_with_a_mistake_has_no_bound():
     with pytest.raises(ValueError, match="separator without mistakes"):
         first.mistake_bound(XOR, ODD, torch.ones(2))

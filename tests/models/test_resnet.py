@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmdl_lib.core import generator
@@ -12,6 +13,7 @@ from mmdl_lib.models.resnet import (
     Plain,
     ResNet,
     ZeroPad,
+    make_shortcut,
     multi_scale,
     ten_crop,
     vgg19,
@@ -123,7 +125,21 @@ def test_one_scale_is_the_plain_forward_pass_and_non_square_pictures_pass():
     model = ResNet.from_preset("tiny").eval()
     image = torch.rand(2, 3, 32, 40, generator=generator(2)) * 2 - 1
     assert torch.allclose(multi_scale(model, image, (32,)), model(image), atol=1e-5)
-    assert multi_scale(model, image, (24, 32, 48)).shape == (2, 64)
+    apart = torch.stack([multi_scale(model, image, (size,)) for size in (24, 32, 48)])
+    found = multi_scale(model, image, (24, 32, 48))
+    assert torch.allclose(found, apart.mean(0), atol=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["ResNet-34", "ResNet-50"])
+def test_convolutions_start_with_variance_two_over_fan_out(preset):
+    torch.manual_seed(0)
+    for module in ResNet.from_preset(preset).modules():
+        if isinstance(module, nn.Conv2d) and module.weight.numel() > 100_000:
+            o, i, h, w = module.weight.shape
+            if o != i:  # where the two fans differ
+                assert module.weight.var().item() * o * h * w == pytest.approx(
+                    2, rel=0.03
+                )
 
 
 @pytest.mark.parametrize(
@@ -138,3 +154,8 @@ def test_wrong_channels_and_too_small_pictures_are_named(shape):
 def test_a_crop_larger_than_the_picture_is_an_error():
     with pytest.raises(ValueError, match="at least 40 pixels, got 32 x 32"):
         ten_crop(torch.zeros(1, 3, 32, 32), 40)
+
+
+def test_an_unknown_shortcut_is_named():
+    with pytest.raises(ValueError, match="option expected one of 'A', 'B', 'C', got"):
+        make_shortcut(4, 4, 1, "b")

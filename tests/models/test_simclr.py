@@ -13,6 +13,7 @@ from mmdl_lib.models.simclr import (
     SimCLR,
     contrastive_accuracy,
     entropy,
+    make_head,
     margin_loss,
     nt_logistic,
     nt_xent,
@@ -299,5 +300,23 @@ def test_a_batch_of_one_picture_is_named():
 
 
 def test_an_unknown_loss_is_named():
-    with pytest.raises(ValueError, match="expected a loss of nt-xent"):
+    with pytest.raises(ValueError, match="expected loss as one of .nt-xent"):
         SimCLR(replace(SimCLR.PRESETS["tiny"], loss="triplet"))
+
+
+def test_the_entropy_is_that_of_the_softmax_at_its_temperature():
+    positive, negative = torch.tensor([0.5]), torch.tensor([[0.2, -0.1]])
+    for tau in (0.1, 0.5, 1.0):
+        weights = [math.exp(s / tau) for s in (0.5, 0.2, -0.1)]
+        shares = [w / sum(weights) for w in weights]
+        right = -sum(p * math.log(p) for p in shares)
+        found = entropy(positive, negative, temperature=tau)
+        assert found.item() == pytest.approx(right, rel=1e-4)
+
+
+def test_a_typo_in_a_choice_never_means_something_else():
+    z = torch.randn(4, 8)
+    with pytest.raises(ValueError, match="one of 'cosine', 'dot', got 'Cosine'"):
+        pairs(z, z, similarity="Cosine")
+    with pytest.raises(ValueError, match="got 'non-linear'"):
+        make_head("non-linear", 8, 8)

@@ -198,7 +198,7 @@ def test_wrong_channels_and_ranges_are_named():
     with pytest.raises(ValueError, match="three channels, got"):
         make()(torch.zeros(1, 1, 32, 32))
     with pytest.raises(ValueError, match=r"pixels in \[-1, 1\]"):
-        make()(torch.full((1, 3, 32, 32), 2.0))
+        make().encode_image(torch.full((1, 3, 32, 32), 2.0))
 
 
 def test_only_kinds_of_positions_that_exist_are_made():

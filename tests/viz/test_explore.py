@@ -1,14 +1,16 @@
 """Explorers: live with a kernel, precomputed on the page, usable by keyboard."""
 
+import importlib
 import re
 import shutil
+import tracemalloc
 
 import ipywidgets
 import pytest
 from playwright.sync_api import sync_playwright
 
 from mmdl_lib import viz
-from mmdl_lib.viz.explore import explore
+from mmdl_lib.viz import explore
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
@@ -90,6 +92,26 @@ def test_wrong_choices_are_answered_in_one_sentence(build, choices, message):
 def test_states_too_large_for_a_page_are_refused(build):
     with pytest.raises(ValueError, match="at most 4 MB of states.*got 6.0 MB"):
         explore(lambda x: str(x) * 1_000_000, x=range(6))
+
+
+def test_too_many_states_are_counted_and_never_built(build):
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="got 15 x 15 x 15 x 15 x 15 x 15: give fewer"):
+        explore(lambda **_: "", **{name: range(15) for name in "abcdef"})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_a_choice_may_have_the_name_of_our_own_parameter(kernel, monkeypatch):
+    choices = {"f": [1, 2]}
+    assert "f is 1" in explore(lambda f: f"f is {f}", **choices).children[-1].value
+    monkeypatch.setenv("MMDL_BUILD", "1")
+    assert "f is 1" in explore(lambda f: f"f is {f}", **choices)._repr_html_()
+
+
+def test_the_module_and_the_package_give_the_same_function():
+    assert importlib.import_module("mmdl_lib.viz.explore").explore is viz.explore
 
 
 @pytest.fixture(scope="module")
