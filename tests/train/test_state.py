@@ -97,6 +97,7 @@ def test_a_run_that_the_system_kills_ends_at_the_same_bits(tmp_path, case, wait)
     path = tmp_path / "a.pt"
     script = SCRIPT.format(case=case, path=str(path))
     place = os.environ | {"PYTHONPATH": str(ROOT), "MMDL_QUIET": "1"}
+    place["OMP_NUM_THREADS"] = "1"  # as this process: more threads round differently
     command = [sys.executable, "-c", script]
     process = subprocess.Popen(command, env=place, cwd=ROOT)
     while not path.exists():
