@@ -89,52 +89,7 @@ GROUPS = {
     },
 }
 
-LOSS = {
-    "note": "Difference of the training loss after 300 steps.",
-    "unit": "nats",
-    "margin": 0.1,
-    "why": "A tenth of a nat is a fortieth of what guessing costs, 4.16 nats.",
-}
-ERROR = {
-    "note": "Difference of the training error, 20 layers.",
-    "unit": "share of the pictures",
-    "margin": 0.02,
-    "why": "Fewer than two in a hundred pictures decide for no kind of shortcut.",
-}
-CLAIMS = [
-    lab.Claim(
-        id="resnet-plain",
-        text="A deeper plain net has a higher training loss (56 against 8 layers).",
-        paper="28.54 against 27.94 % top-1 error with 34 and 18 layers (Table 2)",
-        left="depth/plain/56/loss/-1",
-        right="depth/plain/8/loss/-1",
-        **LOSS,
-    ),
-    lab.Claim(
-        id="resnet-residual",
-        text="A deeper residual net has a lower training loss (56 against 8 layers).",
-        paper="25.03 against 27.88 % top-1 error with 34 and 18 layers (Table 2)",
-        left="depth/basic/8/loss/-1",
-        right="depth/basic/56/loss/-1",
-        **LOSS,
-    ),
-    lab.Claim(
-        id="resnet-b-a",
-        text="Option B beats option A.",
-        paper="0.5 points (Table 3)",
-        left="options/A/train_error",
-        right="options/B/train_error",
-        **ERROR,
-    ),
-    lab.Claim(
-        id="resnet-c-b",
-        text="Option C beats option B.",
-        paper="0.3 points (Table 3)",
-        left="options/B/train_error",
-        right="options/C/train_error",
-        **ERROR,
-    ),
-]
+CLAIMS = lab.read_claims(__file__)
 LAB = lab.Lab("resnet", groups=GROUPS, once={"weights": weights}, claims=CLAIMS)
 
 if __name__ == "__main__":

@@ -178,60 +178,7 @@ GROUPS = {
     "student": student,
 }
 
-
-def lead(run, n):
-    """Convnet minus ViT."""
-    return run["data"][f"convnet {n}"]["test"] - run["data"][f"ViT {n}"]["test"]
-
-
-def loss_of(run, kind):
-    """What is lost on the side that was never seen."""
-    return run["shift"][kind]["test"] - run["shift"][kind]["right"]
-
-
-FEW, MANY = SIZES[0], SIZES[-1]
-PLAIN, TUNED = f"data/ViT {MANY}/test", "resolution/interpolated/after"
-EQUAL = {"kind": "equality"}
-# name, sentence, what the paper prints, left, right
-ROWS = [
-    ("little", f"With {FEW} pictures the convnet is ahead of the ViT.")
-    + ("ViT-B/32 far below ResNet50 with 9 M pictures (section 4.3)",)
-    + (f"data/convnet {FEW}/test", f"data/ViT {FEW}/test"),
-    ("much", f"With {MANY:,} pictures the ViT is ahead of the convnet.")
-    + ("above it with 90 M and more", PLAIN, f"data/convnet {MANY}/test"),
-    ("closer", "The convnet's lead shrinks as the pictures grow in number.")
-    + ("Figure 4", partial(lead, n=FEW), partial(lead, n=MANY)),
-    ("positions", "Positions help.")
-    + ("64.2 against 61.4 % (Table 8)", PLAIN, "kinds/none/test"),
-    ("2d", "Positions in two dimensions make no difference.")
-    + ("64.0 against 64.2 % (Table 8)", "kinds/2d/test", PLAIN, EQUAL),
-    ("mean", "The mean of the patches is as good as a class token.")
-    + ("similar, with a learning rate of its own (appendix D.3)",)
-    + ("kinds/mean/test", PLAIN, EQUAL),
-    ("shift", "On the unseen side the ViT loses more than the convnet.")
-    + ("fewer built-in assumptions (section 3.1)",)
-    + (partial(loss_of, kind="ViT"), partial(loss_of, kind="convnet")),
-    ("interpolate", "Fine-tuned, interpolated positions beat random ones.")
-    + ("used throughout (section 3.2)", TUNED, "resolution/fresh/after"),
-    ("misplaced", "Fine-tuned, interpolated positions beat misplaced ones.")
-    + ("used throughout (section 3.2)", TUNED, "resolution/shuffled/after"),
-    ("student", "A noised student beats its teacher.")
-    + ("87.4 %, 1.9 points more than without (Xie et al., first version)",)
-    + ("student/noisy student/test", "student/teacher/test"),
-    ("plain-student", "A student without noise beats its teacher.")
-    + ("performance drops without noise (Xie et al.)",)
-    + ("student/student/test", "student/teacher/test"),
-    ("noise", "Noise makes the student better.")
-    + ("yes (Xie et al.)", "student/noisy student/test", "student/student/test"),
-]
-CLAIMS = lab.Claim.table(
-    "vit",
-    ROWS,
-    note="Difference of accuracies on new pictures.",
-    unit="share of the pictures",
-    margin=0.02,
-    why="Fewer than two in a hundred pictures decide for no architecture.",
-)
+CLAIMS = lab.read_claims(__file__)
 LAB = lab.Lab("vit", groups=GROUPS, once={"weights": weights}, claims=CLAIMS)
 
 if __name__ == "__main__":
