@@ -14,6 +14,7 @@ from torch import nn
 
 from mmdl_lib import lab
 from mmdl_lib.data import shapes
+from mmdl_lib.lab.unlabeled import replace_norms
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
 
 TRAIN, TEST, STEPS, BATCH = 8000, 1000, 300, 128
@@ -40,13 +41,18 @@ def config(depth, block, shortcut="A"):
     )
 
 
-def run(seed, sizes, *, change=None):
+def identity(channels):
+    """Instead of BatchNorm; the convolutions get no bias."""
+    return nn.Identity()
+
+
+def run(seed, sizes, *, norm=None):
     """Losses over the training, and the errors at its end."""
     (image, label), test = pictures(TRAIN, seed), pictures(TEST, 50_000 + seed)
     torch.manual_seed(seed)
     model = ResNet(sizes)
-    if change:
-        change(model)
+    if norm:
+        replace_norms(model, norm)
     batches = lab.rows(BATCH, seed, image=image, label=label)
     history = lab.train(model, batches, steps=STEPS, lr=2e-3, weight_decay=1e-4)
     return {
@@ -54,14 +60,6 @@ def run(seed, sizes, *, change=None):
         "train_error": 1 - lab.accuracy(model, image[:2000], label[:2000]),
         "test_error": 1 - lab.accuracy(model, *test),
     }
-
-
-def without_norm(model):
-    """Every BatchNorm becomes the identity, and the convolutions get no bias."""
-    for module in model.modules():
-        for name, child in module.named_children():
-            if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, nn.Identity())
 
 
 def weights():
@@ -84,7 +82,7 @@ GROUPS = {
     },
     "options": {o: partial(run, sizes=config(20, "basic", o)) for o in "ABC"},
     "norm": {
-        block: partial(run, sizes=config(20, block), change=without_norm)
+        block: partial(run, sizes=config(20, block), norm=identity)
         for block in ("plain", "basic")
     },
 }
