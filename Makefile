@@ -1,53 +1,50 @@
-.PHONY: help test book serve check zip clean chromium
+.PHONY: help new test book serve check zip clean newest environment style fast notebooks pages site chromium
 PYTHON ?= python3
 BIN = .venv/bin
 VENDOR = book/_static/vendor
+NPM = node_modules
 # two notebooks or tests at a time with one thread each; more threads than cores are far slower
 export OMP_NUM_THREADS ?= 1
+export MMDL_QUIET = 1
 CODE = mmdl_lib recipes tests tools benchmarks book/_ext
-SOURCES := $(shell find mmdl_lib results -type f -not -name '*.pyc' 2> /dev/null)
+PYTEST = $(BIN)/pytest -q -n 2 --dist loadfile
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  /'
 
 .venv/stamp: requirements.txt requirements-test.txt requirements-nodeps.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Expected Python 3.10 or newer, got " + sys.version.split()[0] + ".")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Expected Python 3.11 or newer, got " + sys.version.split()[0] + ".")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -r requirements-test.txt
 	$(BIN)/pip install -q --no-deps -r requirements-nodeps.txt
 	$(BIN)/pip install -q --no-deps -e .
 	touch $@
 
-# What the pages serve themselves comes from npm; without it the book still builds.
-$(VENDOR)/stamp: package.json package-lock.json
-	@mkdir -p $(VENDOR)/mathjax/output/chtml/fonts $(VENDOR)/onnxruntime
-	@if ! command -v npm > /dev/null; then \
-	  echo "Node is not there: demos show their still picture, formulas their TeX source."; \
-	elif ! npm ci --ignore-scripts --no-audit --no-fund; then \
-	  echo "npm could not fetch its packages: demos show their still picture, formulas their TeX source."; \
-	else cp node_modules/mathjax/es5/tex-chtml.js $(VENDOR)/mathjax && \
-	  cp -r node_modules/mathjax/es5/output/chtml/fonts/woff-v2 $(VENDOR)/mathjax/output/chtml/fonts && \
-	  cp node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs $(VENDOR)/onnxruntime && \
-	  cp node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm $(VENDOR)/onnxruntime && \
-	  touch $@; fi
+# What the pages serve themselves comes from npm, with its license; without it the book still builds.
+$(VENDOR)/stamp: package.json package-lock.json tools/vendor.sh
+	@sh tools/vendor.sh $(NPM) $(VENDOR)
 
-check: .venv/stamp $(VENDOR)/stamp  ## the fast part: style, import rules, models, data, parity
+environment: .venv/stamp $(VENDOR)/stamp
+
+style: .venv/stamp
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE) notebooks
 	$(BIN)/lint-imports
 	$(BIN)/python tools/notebooks.py check
-	MMDL_QUIET=1 $(BIN)/pytest -q -n 2 --dist loadfile --ignore tests/site --ignore tests/demos
 
-# The notebooks' outputs are kept from build to build; new code or new results end that.
-_build/fresh: $(SOURCES)
-	rm -rf _build/.jupyter_cache
-	mkdir -p _build && touch $@
+fast: .venv/stamp $(VENDOR)/stamp
+	$(PYTEST) --ignore tests/site --ignore tests/demos
 
-book: .venv/stamp $(VENDOR)/stamp _build/fresh  ## run the notebooks, build the site strictly, say where it is
-	@# after a failed build Sphinx would take its faulty pages for finished ones
-	MMDL_QUIET=1 MMDL_BUILD=1 $(BIN)/jupyter-book build . -W --keep-going || { rm -rf _build/.doctrees _build/html/.buildinfo; exit 1; }
-	@test $$(find _build/html/book _build/html/notebooks -name '*.html' | wc -l) = $$(grep -cE '(root|file):' _toc.yml) || { echo "Expected one page for each entry of _toc.yml."; exit 1; }
-	@echo "The book is at $(CURDIR)/_build/html/index.html"
+check: style fast  ## the fast part: style, import rules, models, data, parity
+
+# a notebook runs, and is checked by nbval, when something that it uses has changed
+notebooks: .venv/stamp
+	$(BIN)/python tools/run_notebooks.py
+
+pages: notebooks $(VENDOR)/stamp
+	$(BIN)/python tools/book.py
+
+book: pages  ## run the notebooks that changed, build the site strictly, say where it is
 
 serve: book  ## serve the site at port 8000 of this machine
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html
@@ -58,9 +55,17 @@ zip: book  ## one archive of the site, to be read without a network
 chromium:
 	@sh tools/ensure_chromium.sh
 
-test: chromium check book zip  ## everything: check, the built site in a browser, all notebooks
-	MMDL_QUIET=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/site tests/demos
-	MMDL_QUIET=1 $(BIN)/pytest -q --nbval-lax -n 2 --dist loadfile notebooks
+site: chromium zip
+	$(PYTEST) tests/site tests/demos
 
-clean:  ## remove the environment and the built site
+new: .venv/stamp  ## lay out a chapter: make new slug=glide section=3.2.4 (title="..." name=GLIDE)
+	$(BIN)/python tools/new_chapter.py "$(slug)" "$(section)" --title "$(title)" --name "$(name)"
+
+test:  ## everything: check, the built site in a browser, all notebooks; seconds by part
+	@$(PYTHON) tools/seconds.py chromium environment style fast notebooks pages site
+
+newest:  ## the tests of check with the newest of every package, in an environment of its own
+	sh tools/newest.sh $(PYTHON)
+
+clean:  ## remove the environments and the built site
 	rm -rf .venv _build node_modules $(VENDOR)

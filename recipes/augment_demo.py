@@ -19,7 +19,7 @@ from mmdl_lib.core import generator
 from mmdl_lib.data import shapes
 from mmdl_lib.data.views import two_views
 from mmdl_lib.demos._export import enlarge, network, pixels, to_image, webp, write
-from mmdl_lib.demos._networks import Project
+from mmdl_lib.demos._live.augment import Project
 
 OUT = demos.HERE / "augment"
 SETS, SIZE, SEED = 3, 16, 80_000

@@ -11,13 +11,13 @@ import json
 import os
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 
+from mmdl_lib import pretrained
 from mmdl_lib.core import generator
 from mmdl_lib.data import emoji, shapes
 from mmdl_lib.data.text import WORD, WordTokenizer
@@ -205,18 +205,7 @@ def main():
     for world in sys.argv[1:] or ("shapes", "emoji"):
         make = {"shapes": train_shapes, "emoji": train_emoji}[world]
         model, tokenizer, record = make()
-        weights = {
-            name: v.half().contiguous() if v.is_floating_point() else v
-            for name, v in model.state_dict().items()
-        }
-        facts = {
-            "config": json.dumps(asdict(model.config)),
-            "words": " ".join(tokenizer.words),
-        }
-        write(
-            ROOT / f"mmdl_lib/weights/clip_{world}.safetensors",
-            lambda path, w=weights, f=facts: save_file(w, path, metadata=f),
-        )
+        pretrained.save(model, "clip", world, words=tokenizer.words)
         whole = json.loads(file.read_text()) if file.exists() else {}
         whole[world] = record
         text = json.dumps(whole, indent=1) + "\n"

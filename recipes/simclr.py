@@ -1,9 +1,8 @@
 """Train small SimCLR nets on single objects: the claims of the paper, and weights.
 
 Command: python recipes/simclr.py            (all that is missing, then the claims)
-         python recipes/simclr.py grid       (or any other group of `GROUPS`)
-Expected: about 15 minutes on one core, 3 to 5 seconds a run. Views with crops and colors
-teach the encoder the shapes of objects; the values stand in results/simclr.json.
+Expected: about 15 minutes on one core, 3 to 5 seconds a run. Views with crops and
+colors teach the encoder the shapes of objects: results/simclr.json.
 """
 
 from dataclasses import replace
@@ -15,8 +14,7 @@ import torch
 from mmdl_lib import lab
 from mmdl_lib.data import shapes
 from mmdl_lib.data.views import NOTHING, SIMCLR_CIFAR, Views
-from mmdl_lib.lab.unlabeled import LocalBatchNorm, encode, matched_by_color, pair
-from mmdl_lib.lab.unlabeled import replace_norms, single, transformed, windows
+from mmdl_lib.lab import unlabeled
 from mmdl_lib.metrics.probe import linear_probe
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
 from mmdl_lib.models.simclr import SimCLR, SimCLRConfig, entropy, pairs
@@ -24,8 +22,10 @@ from mmdl_lib.train.lars import LARS
 
 TRAIN, TEST, LABELED, STEPS, BATCH = 8000, 2000, 1000, 250, 64
 SHORT, LR = 150, 1e-2  # SHORT: steps of the largest groups
+FIT = {"steps": STEPS, "lr": LR, "weight_decay": 1e-4, "warmup": 0.1}
 VIEWS = replace(SIMCLR_CIFAR, area=(0.3, 1.0))
 CROP = replace(NOTHING, area=(0.3, 1.0), flip=0.5)
+SEEN = {"crop": CROP, "crop and color": VIEWS}
 
 
 @cache
@@ -33,7 +33,7 @@ def pictures(n, seed, *, style="noisy"):
     """Large objects, each in a window of 16 x 16 pixels; their shapes and colors."""
     drawn = shapes.sample(4 * n, seed=seed, objects=1, held_out="include", style=style)
     scenes = drawn[(drawn.size[:, 0] == 2).nonzero()[:n, 0]]
-    return windows(scenes, seed), scenes.shape[:, 0], scenes.color[:, 0]
+    return unlabeled.windows(scenes, seed), scenes.shape[:, 0], scenes.color[:, 0]
 
 
 def config(*, width=16, **changes):
@@ -47,16 +47,11 @@ def fresh(seed, **changes):
     return SimCLR(config(**changes))
 
 
-def fitted(model, batches, *, steps=STEPS, lr=LR, **options):
-    options = {"weight_decay": 1e-4, "warmup": 0.1} | options
-    return lab.train(model, batches, steps=steps, lr=lr, **options)
-
-
 def train(model, seed, *, first=VIEWS, second=None, batch=BATCH, **options):
     """The mean of the last contrastive accuracies, and the losses."""
     image = pictures(TRAIN, seed)[0]
-    batches = lab.rows(batch, seed, change=pair(first, second), image=image)
-    losses = fitted(model, batches, **options).losses
+    batches = lab.rows(batch, seed, change=unlabeled.pair(first, second), image=image)
+    losses = lab.train(model, batches, **FIT | options).losses
     return lab.means(losses["accuracy"][-30:], 30)[0], losses["loss"]
 
 
@@ -71,7 +66,7 @@ def judge(model, seed):
     image, shape, color = pictures(LABELED + TEST, 50_000 + seed)
     return {
         f"{name}{end}": probe(x, label)
-        for end, x in zip(("", "_z"), encode(model, image), strict=True)
+        for end, x in zip(("", "_z"), unlabeled.encode(model, image), strict=True)
         for name, label in (("shape", shape), ("color", color))
     }
 
@@ -80,7 +75,7 @@ def run(seed, *, only=None, norm=None, width=16, sizes=(), **options):
     """Probes after training, and the last contrastive accuracy; or one of them."""
     model = fresh(seed, width=width, **dict(sizes))
     if norm:
-        replace_norms(model, norm)
+        unlabeled.replace_norms(model, norm)
     accuracy, _ = train(model, seed, **options)
     found = judge(model, seed) | {"accuracy": accuracy}
     return found[only] if only else found
@@ -94,7 +89,8 @@ def classifier(seed, image, label, *, first=VIEWS, width=16):
     """The same encoder trained with labels and one view."""
     torch.manual_seed(seed)
     model = ResNet(replace(config(width=width).encoder, classes=8))
-    fitted(model, lab.rows(BATCH, seed, change=single(first), image=image, label=label))
+    data = {"image": image, "label": label, "change": unlabeled.single(first)}
+    lab.train(model, lab.rows(BATCH, seed, **data), **FIT)
     return model
 
 
@@ -106,7 +102,9 @@ def supervised(seed, **options):
 
 def shortcut(seed, *, settings):
     """Which of 64 crops is of the same picture? Asked of color histograms only."""
-    return matched_by_color(shapes.to_float(pictures(640, seed)[0]), settings, seed)
+    return unlabeled.matched_by_color(
+        shapes.to_float(pictures(640, seed)[0]), settings, seed
+    )
 
 
 def forget(seed):
@@ -114,8 +112,8 @@ def forget(seed):
     model, found = fresh(seed), {}
     train(model, seed, first=replace(VIEWS, rotate=0.5, noise=0.5, std=0.3))
     image = shapes.to_float(pictures(LABELED + TEST, 60_000 + seed)[0])
-    for name, (changed, label) in transformed(image, seed).items():
-        h, z = encode(model, changed)
+    for name, (changed, label) in unlabeled.transformed(image, seed).items():
+        h, z = unlabeled.encode(model, changed)
         found[name] = {"h": probe(h, label), "z": probe(z, label)}
     return found
 
@@ -125,15 +123,10 @@ def temperature(seed, *, similarity, tau):
     model = fresh(seed, similarity=similarity, temperature=float(tau))
     accuracy, _ = train(model, seed)
     image = pictures(256, 70_000 + seed)[0]
-    batch = lab.rows(BATCH, seed, change=pair(VIEWS), image=image)(0)
-    z1, z2 = (encode(model, batch[v])[1] for v in ("view1", "view2"))
-    spread = entropy(*pairs(z1, z2, similarity=similarity), temperature=tau).item()
-    shape = judge(model, seed)["shape"]
-    return {"shape": shape, "accuracy": accuracy, "entropy": spread}
-
-
-def sgd(parameters, lr):
-    return torch.optim.SGD(parameters, lr=lr, momentum=0.9)
+    batch = lab.rows(BATCH, seed, change=unlabeled.pair(VIEWS), image=image)(0)
+    z1, z2 = (unlabeled.encode(model, batch[v])[1] for v in ("view1", "view2"))
+    nats = entropy(*pairs(z1, z2, similarity=similarity), temperature=tau).item()
+    return {"shape": judge(model, seed)["shape"], "accuracy": accuracy, "entropy": nats}
 
 
 def lars(seed, *, optimizer, lr):
@@ -152,7 +145,7 @@ def labels(seed):
     nets, found = {"random": fresh(seed), "SimCLR": fresh(seed)}, {}
     train(nets["SimCLR"], seed)
     image, label, _ = pictures(TRAIN + TEST, seed)
-    h = {name: encode(net, image)[0] for name, net in nets.items()}
+    h = {name: unlabeled.encode(net, image)[0] for name, net in nets.items()}
     for name, count in {"1 %": TRAIN // 100, "10 %": TRAIN // 10}.items():
         found[name] = {kind: probe(x, label, count) for kind, x in h.items()}
         net = classifier(seed, image[:count], label[:count])
@@ -185,14 +178,11 @@ LOSSES = (
     ("margin", "margin margin-semi-hard", (0.2, 0.8)),
 )
 TAUS = {"cosine": (0.05, 0.1, 0.5, 1), "dot": (1, 10, 100)}
-RATES = {"SGD": (sgd, (0.1, 1.0, 10.0)), "LARS": (LARS, (3.0, 30.0, 300.0))}
+SGD = partial(torch.optim.SGD, momentum=0.9)
+RATES = {"SGD": (SGD, (0.1, 1.0, 10.0)), "LARS": (LARS, (3.0, 30.0, 300.0))}
 # by epochs; the rate grows with the root of the batch (Figure 9)
 EPOCHS = {
-    f"{n}-{e}": {
-        "batch": n,
-        "steps": round(e * TRAIN / n),
-        "lr": LR * (n / BATCH) ** 0.5,
-    }
+    f"{n}-{e}": {"batch": n, "steps": round(e * TRAIN / n), "lr": LR * (n / 64) ** 0.5}
     for n in (32, 128, 512)
     for e in (0.5, 1, 2)
 }
@@ -210,10 +200,7 @@ GROUPS = {
         "both branches, crop": partial(shape, first=CROP, steps=SHORT),
         "random": untrained,
     },
-    "shortcut": {
-        "crop": partial(shortcut, settings=CROP),
-        "crop and color": partial(shortcut, settings=VIEWS),
-    },
+    "shortcut": {name: partial(shortcut, settings=v) for name, v in SEEN.items()},
     "strength": {
         f"{s}/{how}": partial(arm, first=replace(VIEWS, strength=s))
         for s in (0.125, 0.25, 0.5, 1.0)
@@ -240,7 +227,7 @@ GROUPS = {
         for w in (4, 12, 32)
         for how, arm in LEARN.items()
     },
-    "leak": partial(run, norm=LocalBatchNorm),
+    "leak": partial(run, norm=unlabeled.LocalBatchNorm),
     "lars": {
         f"{name} {lr:g}": partial(lars, optimizer=optimizer, lr=lr)
         for name, (optimizer, rates) in RATES.items()

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from mmdl_lib import demos, pretrained
 from mmdl_lib.data import shapes
 from mmdl_lib.demos._export import enlarge, network, pixels, to_image, webp, write
-from mmdl_lib.demos._networks import Look
+from mmdl_lib.demos._live.vit import Look
 
 OUT = demos.HERE / "vit"
 # name of a picture: style, and color, shape, size and center of each object

@@ -27,11 +27,12 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 def clean():
     cells = [
-        new_markdown_cell("(sec-demo)=\n# Title\n\nWords.", id="demo-title"),
+        new_markdown_cell("(sec-demo)=\n# 2.1.3 Title\n\nWords.", id="demo-title"),
         new_code_cell(FIRST, id="demo-first"),
         new_code_cell("%matplotlib inline\n!true\nx = 1", id="demo-one"),
     ]
-    return new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    metadata = {"kernelspec": KERNEL, "mmdl": {"asks": "Why?"}}
+    return new_notebook(cells=cells, metadata=metadata)
 
 
 def faults(notebook, folder):
@@ -106,7 +107,8 @@ def test_what_is_allowed_is_not_reported(tmp_path, cell):
     [
         (0, "# Title", "the label (sec-demo)= on the first line"),
         (0, "(sec-other)=\n# Title", "the label (sec-demo)="),
-        (0, "(sec-demo)=\nNo title", "a title"),
+        (0, "(sec-demo)=\nNo title", "a title with its number"),
+        (0, "(sec-demo)=\n# Title", "a title with its number"),
         (1, "import mmdl_lib", "a first code cell that installs mmdl_lib"),
         (1, FIRST.replace('"--no-deps", ', ""), "got no --no-deps"),
         (1, FIRST.replace('"mmdl_lib"]', '"mmdl_lib", "torch"]'), "numpy, got torch"),
@@ -124,9 +126,19 @@ def test_each_fault_of_a_notebook_is_found(tmp_path, place, source, fault):
 @pytest.mark.parametrize("kernel", [{}, {"kernelspec": KERNEL | {"name": "mmdl"}}])
 def test_a_kernel_that_no_test_would_run_is_a_fault(tmp_path, kernel):
     notebook = clean()
-    notebook.metadata = nbformat.from_dict(kernel)
+    del notebook.metadata["kernelspec"]
+    notebook.metadata.update(nbformat.from_dict(kernel))
     (fault,) = faults(notebook, tmp_path)
     assert fault.startswith("expected the kernel python3, got ")
+
+
+@pytest.mark.parametrize("asks", [{}, {"mmdl": {"asks": "No question."}}])
+def test_a_chapter_that_asks_nothing_is_a_fault(tmp_path, asks):
+    notebook = clean()
+    del notebook.metadata["mmdl"]
+    notebook.metadata.update(nbformat.from_dict(asks))
+    (fault,) = faults(notebook, tmp_path)
+    assert fault.startswith("expected a question under mmdl.asks")
 
 
 def test_whatever_viz_draws_demands_an_alternative_text():

@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from mmdl_lib.__main__ import report
 
@@ -20,8 +23,9 @@ KEPT = {"torch": "1.9.9", "numpy": "1.19.9", "ipywidgets": "7.6.9"}
 
 
 def run(*command, **options):
-    options = {"check": True, "capture_output": True, "text": True} | options
-    return subprocess.run([str(c) for c in command], **options)
+    place = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    options = {"check": True, "capture_output": True, "env": place} | options
+    return subprocess.run([str(c) for c in command], text=True, **options)
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +133,8 @@ def bare(tmp_path):
     for name in ("", "-test", "-nodeps"):
         (tmp_path / f"requirements{name}.txt").touch()
     (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools/vendor.sh", tmp_path / "tools")
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("sh", "mkdir", "touch", "find", "cp", "make", "env"):
@@ -136,17 +142,47 @@ def bare(tmp_path):
     return tmp_path, {"PATH": str(programs), "HOME": str(tmp_path)}
 
 
+def test_the_same_python_is_asked_for_everywhere():
+    facts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert facts["requires-python"] == ">=3.11"
+    for name in ("README.md", "book/how_to.md", "Makefile"):
+        asked = set(re.findall(r"Python (3\.\d+)", (ROOT / name).read_text("utf-8")))
+        assert asked == {"3.11"}, name
+
+
+def test_every_dependency_has_a_lower_bound_that_the_pins_fulfill():
+    facts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    pins = dict(
+        line.strip().split("==")
+        for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+        if "==" in line
+    )
+    wanted = facts["dependencies"] + facts["optional-dependencies"]["notebooks"]
+    for text in wanted:
+        requirement = Requirement(text)
+        assert [s.operator for s in requirement.specifier] == [">="], text
+        assert pins[requirement.name] in requirement.specifier, text
+
+
+def test_the_wheel_names_its_licenses(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (place,) = [n for n in archive.namelist() if n.endswith("/METADATA")]
+    text = archive.read(place).decode()
+    assert "License-Expression: MIT AND CC-BY-SA-4.0" in text
+    assert "License-File: LICENSE-TEXT" in text
+
+
 def test_too_old_a_python_is_named_in_one_sentence(bare):
     folder, place = bare
     old = folder / "bin/python3"
     old.write_text(
-        f"#!/bin/sh\nexec {sys.executable} -c \"import sys; sys.version = '3.8.1 x'; "
-        'sys.version_info = (3, 8, 1); exec(sys.argv[1])" "$2"\n'
+        f"#!/bin/sh\nexec {sys.executable} -c \"import sys; sys.version = '3.10.9 x'; "
+        'sys.version_info = (3, 10, 9); exec(sys.argv[1])" "$2"\n'
     )
     old.chmod(0o755)
     done = run("make", ".venv/stamp", cwd=folder, env=place, check=False)
     assert done.returncode != 0
-    assert "Expected Python 3.10 or newer, got 3.8.1." in done.stderr
+    assert "Expected Python 3.11 or newer, got 3.10.9." in done.stderr
 
 
 @pytest.mark.parametrize("fault", ["no Node", "no network"])

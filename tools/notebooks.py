@@ -12,11 +12,11 @@ import functools
 import json
 import re
 import sys
+import tomllib
 import warnings
 from pathlib import Path
 
 import nbformat
-import tomllib
 from nbstripout._utils import strip_output
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +24,7 @@ KEPT = "nbval-check-output"  # deterministic text that nbval compares
 LINES = 15  # of a code cell, blank lines not counted
 BODY = 10  # of a function in a cell
 ALT = 20  # letters of the shortest useful alternative text
+TITLE = r"# \d+(\.\d+)+ \S"  # the plan and the contents get the number from here
 KERNEL = "python3"  # nbval runs no cell of a notebook that names another
 UNTOUCHED = {"torch", "numpy"}  # what the first cell must leave as Colab has it
 
@@ -95,8 +96,12 @@ def _notebook_faults(notebook, slug: str) -> list[str]:
     first = cells[0].source.splitlines() if cells else [""]
     if not cells or cells[0].cell_type != "markdown" or first[0] != f"(sec-{slug})=":
         found.append(f"expected the label (sec-{slug})= on the first line.")
-    elif not re.match(r"# \S", "\n".join(first[1:]).lstrip()):
-        found.append("expected a title, '# ...', below the label.")
+    elif not re.match(TITLE, "\n".join(first[1:]).lstrip()):
+        found.append(
+            "expected a title with its number, '# 2.2.5 ...', below the label."
+        )
+    if not notebook.metadata.get("mmdl", {}).get("asks", "").endswith("?"):
+        found.append("expected a question under mmdl.asks in the notebook's metadata.")
     kernel = notebook.metadata.get("kernelspec", {}).get("name")
     if kernel != KERNEL:
         found.append(f"expected the kernel {KERNEL}, got {kernel}: no test runs it.")

@@ -9,6 +9,8 @@ import mmdl_access
 import mmdl_api
 import mmdl_fold
 import mmdl_icons
+import mmdl_notebooks
+import mmdl_plan
 import mmdl_tables
 from docutils import nodes
 from sphinx.util import logging
@@ -35,7 +37,7 @@ class Demo(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         for path in Path(demos.HERE).rglob("*"):
             self.env.note_dependency(str(path))
-        markup = getattr(demos, self.arguments[0])()._repr_html_()
+        markup = demos.show(self.arguments[0])._repr_html_()
         return [nodes.raw("", markup, format="html")]
 
 
@@ -64,7 +66,9 @@ def copy_demos(app, exception):
     """Modules and networks of the demos, from the library to the site."""
     if exception or app.builder.format != "html":
         return
-    unneeded = shutil.ignore_patterns("*.py", "__pycache__", "still.*")
+    unneeded = shutil.ignore_patterns(
+        "*.py", "__pycache__", "_live", "still.*", "about.json"
+    )
     target = Path(app.outdir) / "_static/demos"
     shutil.copytree(demos.HERE, target, ignore=unneeded, dirs_exist_ok=True)
 
@@ -81,6 +85,7 @@ def setup(app):
     app.connect("builder-inited", add_own_files)
     app.connect("html-page-context", only_needed_files, priority=900)
     app.connect("build-finished", copy_demos)
-    for part in (mmdl_tables, mmdl_api, mmdl_access, mmdl_icons, mmdl_fold):
+    parts = (mmdl_tables, mmdl_plan, mmdl_api, mmdl_access, mmdl_icons, mmdl_fold)
+    for part in (*parts, mmdl_notebooks):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

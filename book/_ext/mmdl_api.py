@@ -27,14 +27,16 @@ SECTION = """
 
 class Api(SphinxDirective):
     """Sections for the modules of the body, one a line; `package.*` means all public
-    modules of a package that have no section yet."""
+    modules and packages inside a package that have no section yet, but for what the
+    option `without` names."""
 
     has_content = True
+    option_spec = {"without": str.split}
 
     def run(self) -> list[nodes.Node]:
         text = "".join(
             SECTION.format(name=name, title=name.removeprefix("mmdl_lib."))
-            for name in modules(self.content)
+            for name in modules(self.content, self.options.get("without", ()))
         )
         box = nodes.container()
         box.document = self.state.document
@@ -43,25 +45,33 @@ class Api(SphinxDirective):
         return box.children
 
 
-def modules(lines) -> list[str]:
+def modules(lines, without=()) -> list[str]:
     """Module names in order, wildcards filled in, each name once."""
     names = [line.strip() for line in lines if line.strip()]
     named = [name for name in names if not name.endswith(".*")]
     found = []
     for name in names:
-        new = children(name[:-2]) if name.endswith(".*") else [name]
-        found += [n for n in new if n not in found and (n == name or n not in named)]
+        new = [name]
+        if name.endswith(".*"):
+            new = [n for n in inside(name[:-2]) if not _within(n, without)]
+            new = [n for n in new if n not in named]
+        found += [n for n in new if n not in found]
     return found
 
 
-def children(package: str) -> list[str]:
-    """Public modules directly inside a package."""
-    path = importlib.import_module(package).__path__
-    return [
-        f"{package}.{module.name}"
-        for module in pkgutil.iter_modules(path)
-        if not module.ispkg and not module.name.startswith("_")
-    ]
+def _within(name: str, places) -> bool:
+    """Whether a module is one of the places or lies in a package among them."""
+    return any(f"{name}.".startswith(f"{place}.") for place in places)
+
+
+def inside(package: str) -> list[str]:
+    """Public modules and packages inside a package, at any depth."""
+    found = []
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if not module.name.startswith("_"):
+            name = f"{package}.{module.name}"
+            found += [name, *(inside(name) if module.ispkg else [])]
+    return found
 
 
 def to_rst(lines: list[str]) -> list[str]:
@@ -125,9 +135,7 @@ def skip(app, what, name, obj, skipped, options):
 
 def outdated(app, env, added, changed, removed) -> list[str]:
     """Read the API pages again when a module has come or gone."""
-    packages = ("mmdl_lib", "mmdl_lib.models", "mmdl_lib.data", "mmdl_lib.nn")
-    packages += ("mmdl_lib.metrics", "mmdl_lib.pretrained")
-    now = [name for package in packages for name in children(package)]
+    now = inside("mmdl_lib")
     before, env.mmdl_modules = getattr(env, "mmdl_modules", None), now
     pages = [page for page in env.found_docs if page.startswith("book/api")]
     return pages if before != now else []

@@ -81,15 +81,16 @@ class Table(SphinxDirective):
 
 
 class Coverage(Table):
-    """Rows of `coverage.csv` (row, page, anchor, title), and how many of all."""
+    """Rows of `book/coverage/<slug>.csv` (row, anchor, title), and how many of all."""
 
     option_spec = {"s": directives.nonnegative_int, "f": directives.nonnegative_int}
 
     def run(self) -> list[nodes.Node]:
-        file = self.root / "book/coverage.csv"
-        self.env.note_dependency(str(file))
-        with file.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+        rows = []
+        for file in sorted((self.root / "book/coverage").glob("*.csv")):
+            self.env.note_dependency(str(file))
+            with file.open(encoding="utf-8", newline="") as stream:
+                rows += [row | {"file": file.name} for row in csv.DictReader(stream)]
         self.check(rows)
         total = self.options["s"] + self.options["f"]
         shown = len(rows)
@@ -110,41 +111,41 @@ class Coverage(Table):
         return nodes.raw("", f'<p class="mmdl-meter">{html}</p>', format="html")
 
     def check(self, rows: list[dict]) -> None:
-        seen = set()
+        seen = {}
         largest = {"S": self.options["s"], "F": self.options["f"]}
+        written = {Path(name).name for name in self.env.found_docs}
         for row in rows:
-            name = row["row"] or ""
+            name, file = row["row"] or "", row["file"]
             known = ROW.fullmatch(name) and 0 < int(name[1:]) <= largest[name[0]]
             if not known:
-                self.warn(
-                    f"coverage.csv: expected a row of the inventory, got {name!r}."
-                )
+                self.warn(f"{file}: expected a row of the inventory, got {name!r}.")
             if name in seen:
-                self.warn(f"coverage.csv: expected {name} once, got it again.")
-            if row["page"] not in self.env.found_docs:
-                self.warn(f"coverage.csv: expected a page of the book in {name}.")
-            seen.add(name)
+                self.warn(f"{file}: expected {name} once, {seen[name]} has it, too.")
+            seen[name] = file
+        for file in {row["file"] for row in rows}:
+            if Path(file).stem not in written:
+                self.warn(f"{file}: expected the name of a page, such as clip.csv.")
 
 
 class Parity(Table):
-    """Records of `results/parity.json`, one table for each of our classes."""
+    """Records of `results/parity/*.json`, one table for each of our classes."""
 
     def run(self) -> list[nodes.Node]:
-        file = self.root / "results/parity.json"
-        self.env.note_dependency(str(file))
-        if not file.exists():
-            return [self.sentence("No comparison has been recorded yet.")]
         tables = {}
-        for record in json.loads(file.read_text(encoding="utf-8")):
-            if self.complete(record, PARITY, "parity.json"):
-                tables.setdefault(record["ours"], []).append(self.cells(record))
+        for file in sorted((self.root / "results/parity").glob("*.json")):
+            self.env.note_dependency(str(file))
+            for record in json.loads(file.read_text(encoding="utf-8")):
+                if self.complete(record, PARITY, f"parity/{file.name}"):
+                    tables.setdefault(record["ours"], []).append(self.cells(record))
+        if not tables:
+            return [self.sentence("No comparison has been recorded yet.")]
         head = ["what", "reference", "largest difference", "allowed", "test"]
         return [self.table(head, rows, label=ours) for ours, rows in tables.items()]
 
     def cells(self, record: dict) -> list:
         found, allowed = record["largest_difference"], record["tolerance"]
         if not found <= allowed:
-            self.warn(f"parity.json: expected at most {allowed}, got {found}.")
+            self.warn(f"parity: expected at most {allowed}, got {found}.")
         return [
             record["what"],
             [nodes.Text(f"{record['reference']} {record['version']}")],
@@ -207,9 +208,10 @@ def setup(app):
 
 
 def outdated(app, env, added, changed, removed) -> list[str]:
-    """Read the claims again when a results file has come or gone."""
-    files = sorted(p.name for p in (Path(app.srcdir) / "results").glob("*.json"))
+    """Read the tables again when one of their files has come or gone."""
+    root = Path(app.srcdir)
+    folders = ("results/*.json", "results/parity/*.json", "book/coverage/*.csv")
+    files = sorted(str(path) for pattern in folders for path in root.glob(pattern))
     before, env.mmdl_results = getattr(env, "mmdl_results", None), files
-    return (
-        ["book/claims"] if before != files and "book/claims" in env.found_docs else []
-    )
+    pages = {"book/claims", "book/parity", "book/coverage"} & set(env.found_docs)
+    return [] if before == files else sorted(pages)

@@ -1,7 +1,7 @@
 /* Runs the demos of the book on its pages.
 
    <mmdl-demo name="clip" data-state="{...}"> holds a still picture. Where the browser can
-   load modules and the site has the runtime, the module demos/<name>.js is given an
+   load modules and the site has the runtime, the module demos/<name>/demo.js is given an
    element and a small stand-in for the model that a notebook would give it. This is a
    classic script on purpose: opened from a file, it still runs and can say why. */
 (() => {
@@ -57,7 +57,10 @@
       });
       model.on("change:running", () => still?.remove());
       try {
-        const module = await import(`${here}demos/${name}.js`);
+        const module = await import(`${here}demos/${name}/demo.js`).catch(() => {
+          throw new Error("its script did not come. Is the network there? Then load " +
+            "the page again.");
+        });
         await module.default.render({ model, el: place });
       } catch (error) {
         place.textContent = `The demo did not start: ${error.message}`;

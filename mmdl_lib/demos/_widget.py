@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 import anywidget
 import numpy as np
@@ -11,25 +12,48 @@ import traitlets
 
 from mmdl_lib import demos, pretrained
 from mmdl_lib.data.shapes import to_float
-from mmdl_lib.demos._networks import Look, Project
 
-IMPORT = re.compile(r'^import \{[^}]*\} from "\./common\.js";$', re.M)
+IMPORT = re.compile(r'^import \{[^}]*\}\s+from "(\.[^"]+)";$', re.M)
 
 
-def module(name: str) -> str:
-    """A demo's module and what it imports as one text: a widget has no neighbors."""
-    own, shared = (
-        (demos.HERE / f"{n}.js").read_text("utf-8") for n in (name, "common")
-    )
-    return IMPORT.sub(lambda _: shared, own, count=1)
+def module(path: Path) -> str:
+    """A module and what it imports as one text: a widget has no neighbors."""
+    found = {}
+
+    def gather(file: Path) -> None:
+        text = file.read_text("utf-8")
+        for name in IMPORT.findall(text):
+            if (file.parent / name).resolve() not in found:
+                gather((file.parent / name).resolve())
+        found[file.resolve()] = IMPORT.sub("", text)
+
+    gather(path)
+    return "\n".join(found.values())
 
 
 class DemoWidget(anywidget.AnyWidget):
-    """A message with an `id` is answered by what `reply` gives, or by an `error`."""
+    """A message with an `id` is answered by what `reply` gives, or by an `error`.
+
+    A demo sets `name`, that of its folder.
+    """
+
+    name = ""
+    title = traitlets.Unicode().tag(sync=True)
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if cls.name:
+            cls._esm = module(demos.HERE / cls.name / "demo.js")
 
     def __init__(self, **values):
-        super().__init__(**values)
+        super().__init__(title=demos.about(self.name)["title"], **values)
         self.on_msg(lambda _, content, buffers: self.send(self.answer(content)))
+
+    @classmethod
+    def page(cls) -> tuple[list[Path], dict]:
+        """What a page loads, and what its demo is told."""
+        folder = demos.HERE / cls.name
+        return [folder / "model.onnx", folder / "facts.json"], {}
 
     @torch.no_grad()
     def answer(self, message: dict) -> dict:
@@ -49,46 +73,18 @@ class DemoWidget(anywidget.AnyWidget):
         raise NotImplementedError
 
 
-class ClipWidget(DemoWidget):
-    """`{world, caption}` is answered by `{cosines}`."""
-
-    _esm = module("clip")
-    worlds = traitlets.List().tag(sync=True)
-    first = traitlets.Unicode().tag(sync=True)
-    galleries = traitlets.Dict().tag(sync=True)
-
-    def __init__(self, first: str, names: list[str]):
-        facts = {w: json.loads(demos.files(w)[1].read_text("utf-8")) for w in names}
-        self._features = {w: _features(f) for w, f in facts.items()}
-        self._models = {}
-        super().__init__(
-            worlds=[{"name": w, "title": demos.WORLDS[w]} for w in names],
-            first=first,
-            galleries=facts,
-        )
-
-    def reply(self, message: dict) -> dict:
-        """Cosines of a caption with all pictures of a world."""
-        world = message.get("world")
-        if world not in self._features:
-            known = ", ".join(self._features)
-            raise ValueError(f"expected one of {known}, got {world!r}.")
-        if world not in self._models:
-            self._models[world] = pretrained.load("clip", world)
-        model, tokenizer = self._models[world]
-        text = model.encode_text(*tokenizer([str(message.get("caption", ""))]))
-        return {"cosines": (self._features[world] @ text[0]).tolist()}
-
-
 class PictureWidget(DemoWidget):
-    """`{pixels}`, pictures of bytes as base64, is answered by `{outputs}`."""
+    """`{pixels}`, pictures of bytes as base64, is answered by `{outputs}`.
 
-    demo = slug = ""
+    A demo sets `slug`, that of the model, and `network`, which is given the model.
+    """
+
+    slug = ""
     network: type[torch.nn.Module]
     facts = traitlets.Dict().tag(sync=True)
 
     def __init__(self):
-        file = demos.HERE / self.demo / "facts.json"
+        file = demos.HERE / self.name / "facts.json"
         self._network = None
         super().__init__(facts=json.loads(file.read_text("utf-8")))
 
@@ -109,25 +105,3 @@ class PictureWidget(DemoWidget):
         found = self._network(to_float(image))
         packed = (base64.b64encode(x.numpy().tobytes()).decode() for x in found)
         return {"outputs": dict(zip(self.network.NAMES, packed, strict=True))}
-
-
-class AugmentWidget(PictureWidget):
-    """Answered by the projections of SimCLR."""
-
-    _esm = module("augment")
-    demo, slug = "augment", "simclr"
-    network = Project
-
-
-class ViTWidget(PictureWidget):
-    """Answered by logits, attention and rollout."""
-
-    _esm = module("vit")
-    demo = slug = "vit"
-    network = Look
-
-
-def _features(facts: dict) -> torch.Tensor:
-    """Picture features of a gallery, (n, d), of length one; taken out of `facts`."""
-    raw = np.frombuffer(base64.b64decode(facts.pop("features")), "<f4")
-    return torch.tensor(raw).reshape(-1, facts["width"])

@@ -13,7 +13,8 @@ export function make(tag, properties = {}, ...children) {
 }
 
 export const fixed = (x, digits = 3) => x.toFixed(digits).replace("-", "\u2212");
-export const label = (ms) => `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+export const label = (ms) => ms >= 10_000 ? `${Math.round(ms / 1000)} s`
+  : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 export const uid = () => `mmdl-${Math.random().toString(36).slice(2, 8)}`;
 export const sentence = ({ message }) => message[0].toUpperCase() + message.slice(1);
 
@@ -28,16 +29,32 @@ export function base64(array) {
 }
 
 // ---- in the page: onnxruntime-web
+let received = () => {}; // hears how many bytes have come
+
+/** The bytes at an address; while they come, the start button counts them. */
 export async function download(url) {
-  const answer = await fetch(url);
-  if (!answer.ok)
-    throw new Error(`expected the model's files at ${url}, got HTTP ${answer.status}.`);
-  return answer.arrayBuffer();
+  const name = url.split("/").at(-1), parts = [];
+  try {
+    const answer = await fetch(url);
+    if (!answer.ok)
+      throw new Error(`expected the model's files at ${url}, got HTTP ${answer.status}.`);
+    const reader = answer.body.getReader();
+    for (let part; !(part = await reader.read()).done; parts.push(part.value))
+      received(part.value.length);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // the browser's word for no network
+    throw new Error(`expected the file ${name}, got only a part or nothing: is the network there?`);
+  }
+  return new Blob(parts).arrayBuffer();
 }
 
 let library = null;
 async function load(runtime) {
-  const [ort, wasm] = await Promise.all([import(`${runtime}ort.wasm.bundle.min.mjs`),
+  const script = "ort.wasm.bundle.min.mjs";
+  const [ort, wasm] = await Promise.all([
+    import(`${runtime}${script}`).catch(() => {
+      throw new Error(`expected the file ${script}, got nothing: is the network there?`);
+    }),
     download(`${runtime}ort-wasm-simd-threaded.wasm`)]);
   Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: wasm });
   return ort;
@@ -51,26 +68,31 @@ export function openRuntime(runtime) {
 }
 
 // ---- in a notebook: the kernel
-/** Sends a message to the kernel; resolves with its answer, throws what it complains of. */
-export function ask(model, message, { patience = 10_000 } = {}) {
+/** Sends a message to the kernel; resolves with its answer, throws what it complains of.
+    After ten seconds it says so by `late`, and takes a later answer all the same. */
+export function ask(model, message, late = () => {}, { patience = 10_000 } = {}) {
   return new Promise((resolve, reject) => {
     const id = uid() + uid();
-    const stop = () => { clearTimeout(timer); model.off("msg:custom", hear); };
+    const stop = () => { timers.forEach(clearTimeout); model.off("msg:custom", hear); };
     const hear = (answer) => {
       if (answer.id !== id) return;
       stop();
       answer.error ? reject(new Error(answer.error)) : resolve(answer);
     };
-    const timer = setTimeout(() => {
-      stop();
-      reject(new Error("expected an answer of the kernel within 10 s, got none: is it busy?"));
-    }, patience);
+    const seconds = (n) => `${Math.round((n * patience) / 1000)} s`;
+    const timers = [
+      setTimeout(late, patience, `No answer of the kernel for ${seconds(1)}: is it busy? ` +
+        "What you see is older."),
+      setTimeout(() => {
+        stop();
+        reject(new Error(`expected an answer of the kernel within ${seconds(12)}, got none.`));
+      }, 12 * patience)];
     model.on("msg:custom", hear);
     model.send({ ...message, id });
   });
 }
 
-// ---- networks that read pictures: {open(), run(pixels) -> {outputs, by}}
+// ---- networks that read pictures: {open(), run(pixels, late) -> {outputs, by}}
 // pixels: Uint8Array of n pictures, channel by channel; outputs: {name: Float32Array}
 
 /** Runs `<files>model.onnx` in the page; its input is `image (n, 3, size, size)`. */
@@ -101,9 +123,9 @@ export function pageNetwork({ files, runtime, size, mark }) {
 
 /** Has the kernel behind the notebook run it. */
 export function kernelNetwork(model) {
-  async function run(pixels) {
+  async function run(pixels, late) {
     const began = performance.now();
-    const { outputs } = await ask(model, { pixels: base64(pixels) });
+    const { outputs } = await ask(model, { pixels: base64(pixels) }, late);
     const arrays = Object.entries(outputs).map(([name, text]) =>
       [name, new Float32Array(bytes(text).buffer)]);
     const by = `the kernel (torch), ${label(performance.now() - began)}`;
@@ -116,17 +138,24 @@ export function kernelNetwork(model) {
 /** On a page: nothing heavy before this click. */
 export function startButton(el, model, begin, what = "model") {
   const status = make("p", { className: "status", attributes: { role: "status" } });
+  const all = model.get("megabytes"), count = make("small"); // counts without being read out
   const button = make("button", { type: "button", className: "main" },
-    `Load the ${what}, ${model.get("megabytes")} MB`);
-  const box = make("div", { className: "start" }, button, status);
+    `Load the ${what}, ${all} MB`);
+  const box = make("div", { className: "start" }, button, status, count);
   button.onclick = async () => {
+    let bytes = 0;
     button.disabled = true;
     Object.assign(status, { textContent: "Loading ...", className: "status" });
+    received = (more) => {
+      bytes += more;
+      count.textContent = `${Math.min(bytes / 1e6, all).toFixed(1)} of ${all} MB`;
+    };
     try {
       await begin();
       box.remove();
     } catch (error) {
       button.disabled = false;
+      count.textContent = "";
       const textContent = `${sentence(error)} The button tries again.`;
       Object.assign(status, { textContent, className: "status wrong" });
     }

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmdl_lib.core import generator
-from mmdl_lib.exercises import Hint, call, compare, scalar
+from mmdl_lib.exercises import Hint, call, judge
 
 
 def exercise_1(answer) -> None:
@@ -19,18 +19,8 @@ def exercise_1(answer) -> None:
     Raises:
         Hint: one side only, collapsed, opposite, one cosine for the other.
     """
-    value = scalar(answer).item()
-    if value == 4:
-        return
-    wrong = {
-        2: "that is one direction, eq. (2): the symmetrized loss adds both.",
-        0: "that is the loss of a perfect, or a collapsed, net.",
-        8: "that is the loss of opposite directions: random ones are orthogonal.",
-        1: "2 - 2 cos, not 1 - cos, and there are two of them.",
-    }
-    if value in wrong:
-        raise Hint(wrong[value])
-    raise Hint("not right: what is the mean cosine of two independent directions?")
+    last = "not right: what is the mean cosine of two independent directions?"
+    judge(answer, SOLUTIONS[1], MISTAKES[1], near=0, otherwise=last)
 
 
 def exercise_2(answer) -> None:
@@ -42,27 +32,8 @@ def exercise_2(answer) -> None:
     Raises:
         Hint: the mean age, the inverse, the sign, the factor one half missing.
     """
-    taus = (0.9, 0.99, 0.996)
-    right = torch.tensor([math.log(0.5) / math.log(t) for t in taus])
-    found = torch.stack([scalar(call(answer, t)).float() for t in taus])
-    wrong = [
-        (
-            "1 / (1 - tau) is the mean age, not the half-life.",
-            [1 / (1 - t) for t in taus],
-        ),
-        ("that is log(tau) / log(1/2): solve tau^n = 1/2 for n.", 1 / right),
-        ("your sign is wrong: both logarithms are negative.", -right),
-        ("after n steps the share is tau^n, not n tau.", [0.5 / t for t in taus]),
-        (
-            "the share that is left is tau^n, not (1 - tau)^n.",
-            [math.log(0.5) / math.log(1 - t) for t in taus],
-        ),
-        (
-            "each step takes a share of what is left, not of the beginning.",
-            [0.5 / (1 - t) for t in taus],
-        ),
-    ]
-    compare(found, right, [(hint, torch.as_tensor(v)) for hint, v in wrong])
+    cases = [(0.9,), (0.99,), (0.996,)]
+    judge(answer, SOLUTIONS[2], MISTAKES[2], cases=cases)
 
 
 def exercise_3(answer) -> None:
@@ -74,39 +45,13 @@ def exercise_3(answer) -> None:
     Raises:
         Hint: the own view, no normalization, one side, another mean, a gradient to z.
     """
-    q1, q2, z1, z2 = torch.randn(4, 5, 3, generator=generator(0))
-    z1.requires_grad_(), z2.requires_grad_()
-
-    def one(q: Tensor, z: Tensor) -> Tensor:
-        return 2 - 2 * F.cosine_similarity(q, z, dim=1)
-
-    right = (one(q1, z2) + one(q2, z1)).mean()
-    plain = ((q1 - z2) ** 2).sum(1) + ((q2 - z1) ** 2).sum(1)
-    wrong = [
-        (
-            "each prediction meets the target of the other view.",
-            one(q1, z1) + one(q2, z2),
-        ),
-        ("bring both to length one first.", plain),
-        ("that is one direction: swap the views and add.", one(q1, z2)),
-        ("that is one direction: swap the views and add.", one(q2, z1)),
-        ("the paper adds both directions, it does not average them.", right / 2),
-        ("2 - 2 cos, not 1 - cos.", right / 2),
-        ("2 - 2 cos: the constant is missing.", right - 4),
-        ("take the mean over the batch, not the sum.", 5 * right),
-        ("sum over the p coordinates, then the mean over the batch.", right / 3),
-    ]
-    pairs = [(hint, v.detach().mean()) for hint, v in wrong]
-    value = call(answer, q1.requires_grad_(), q2.requires_grad_(), z1, z2)
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        raise Hint("return one number, the mean over the batch.")
-    compare(value.reshape(()), right.detach(), pairs)
-    inputs = [x.clone().detach().requires_grad_() for x in (q1, q2, z1, z2)]
-    with torch.enable_grad():
-        loss = answer(*inputs).sum()
-    if not loss.requires_grad:
+    vectors = torch.randn(4, 5, 3, generator=generator(0))
+    inputs = [x.clone().requires_grad_() for x in vectors]
+    judge(answer, SOLUTIONS[3], MISTAKES[3], cases=[tuple(inputs)])
+    loss = call(answer, *inputs)
+    if not isinstance(loss, Tensor) or not loss.requires_grad:
         raise Hint("the value is right, but no gradient reaches q: it could not learn.")
-    grads = torch.autograd.grad(loss, inputs, allow_unused=True)
+    grads = torch.autograd.grad(loss.sum(), inputs, allow_unused=True)
     if any(g is not None and g.any() for g in grads[2:]):
         raise Hint("the value is right, but gradients reach z: where is the sg?")
     if any(g is None or not g.any() for g in grads[:2]):
@@ -126,37 +71,7 @@ def exercise_4(answer) -> None:
         Hint: rows first, one kind only, epsilon multiplied, no exponential, too often.
     """
     scores = torch.rand(8, 3, generator=generator(1)) * 2 - 1
-    epsilon, count = 0.3, 2
-
-    def scale(q: Tensor, axes: tuple, times: int = count) -> Tensor:
-        for _ in range(times):
-            for axis in axes:
-                q = q / q.sum(axis, keepdim=True)
-        return q
-
-    start = (scores / epsilon).exp()
-    right = scale(start, (0, 1))
-    wrong = [
-        ("columns first, then rows: the last step makes rows sum to one.", (1, 0)),
-        ("that is a softmax: the columns have to share the batch, too.", (1,)),
-        ("rows have to sum to one at the end, too.", (0,)),
-    ]
-    pairs = [(hint, scale(start, axes)) for hint, axes in wrong]
-    pairs += [
-        (
-            "divide by epsilon, do not multiply.",
-            scale((scores * epsilon).exp(), (0, 1)),
-        ),
-        ("start with the exponential of the scores.", scale(scores / epsilon, (0, 1))),
-        ("where is epsilon?", scale(scores.exp(), (0, 1))),
-        ("respect the number of iterations.", scale(start, (0, 1), 1)),
-        ("respect the number of iterations.", scale(start, (0, 1), 3)),
-        ("the result has to be (b, k), one row for each picture.", start),
-    ]
-    value = call(answer, scores, epsilon, count)
-    if not isinstance(value, Tensor) or value.shape != right.shape:
-        raise Hint("return a tensor of the shape of the scores, (b, k).")
-    compare(value, right, pairs)
+    judge(answer, SOLUTIONS[4], MISTAKES[4], cases=[(scores, 0.3, 2)])
 
 
 def exercise_5(answer) -> None:
@@ -170,8 +85,7 @@ def exercise_5(answer) -> None:
         Hint: only single rows are looked at, or only their mean.
     """
     n, k = 64, 8
-    g = generator(2)
-    noise = 0.1 * torch.randn(n, k, generator=g)
+    noise = 0.1 * torch.randn(n, k, generator=generator(2))
     sure = 9 * F.one_hot(torch.arange(n) % k, k)
     same = 9 * F.one_hot(torch.full((n,), 3), k)
     cases = {
@@ -180,7 +94,7 @@ def exercise_5(answer) -> None:
         "one-hot": (same + noise).softmax(1),
     }
     found = {name: call(answer, p) for name, p in cases.items()}
-    if set(found.values()) - set(cases):
+    if not all(isinstance(v, str) and v in cases for v in found.values()):
         raise Hint('return "healthy", "uniform" or "one-hot".')
     if found == {name: name for name in cases}:
         return
@@ -197,3 +111,152 @@ def exercise_5(answer) -> None:
     raise Hint(
         "two entropies tell: that of the mean row, and the mean of the rows' entropies."
     )
+
+
+def _half_life(tau: float) -> float:
+    return math.log(0.5) / math.log(tau)
+
+
+def _one(q: Tensor, z: Tensor) -> Tensor:
+    return 2 - 2 * F.cosine_similarity(q, z, dim=1)
+
+
+def _loss(q1: Tensor, q2: Tensor, z1: Tensor, z2: Tensor) -> Tensor:
+    return (_one(q1, z2.detach()) + _one(q2, z1.detach())).mean()
+
+
+def _unscaled(q1: Tensor, q2: Tensor, z1: Tensor, z2: Tensor) -> Tensor:
+    return ((q1 - z2) ** 2 + (q2 - z1) ** 2).sum(1).mean()
+
+
+def _start(scores: Tensor, epsilon: float) -> Tensor:
+    return (scores / epsilon).exp()
+
+
+def _sinkhorn(axes: tuple = (0, 1), start=_start, more: int = 0):
+    def sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
+        q = start(scores, epsilon)
+        for _ in range(iterations + more):
+            for axis in axes:
+                q = q / q.sum(axis, keepdim=True)
+        return q
+
+    return sinkhorn
+
+
+def _entropy(p: Tensor) -> Tensor:
+    return -(p * p.clamp(min=1e-12).log()).sum(-1)
+
+
+def _diagnose(p: Tensor) -> str:
+    half = 0.5 * math.log(p.shape[1])
+    if _entropy(p.mean(0)) < half:
+        return "one-hot"
+    return "healthy" if _entropy(p).mean() < half else "uniform"
+
+
+def _swapped(p: Tensor) -> str:
+    names = {"healthy": "one-hot", "one-hot": "healthy", "uniform": "uniform"}
+    return names[_diagnose(p)]
+
+
+ONE_WAY = "that is one direction: swap the views and add."
+TIMES = "respect the number of iterations."
+
+SOLUTIONS = {1: 4, 2: _half_life, 3: _loss, 4: _sinkhorn(), 5: _diagnose}
+MISTAKES = {
+    1: [
+        (2, "that is one direction, eq. (2): the symmetrized loss adds both."),
+        (0, "that is the loss of a perfect, or a collapsed, net."),
+        (8, "that is the loss of opposite directions: random ones are orthogonal."),
+        (1, "2 - 2 cos, not 1 - cos, and there are two of them."),
+    ],
+    2: [
+        (lambda t: 1 / (1 - t), "1 / (1 - tau) is the mean age, not the half-life."),
+        (
+            lambda t: 1 / _half_life(t),
+            "that is log(tau) / log(1/2): solve tau^n = 1/2 for n.",
+        ),
+        (
+            lambda t: -_half_life(t),
+            "your sign is wrong: both logarithms are negative.",
+        ),
+        (lambda t: 0.5 / t, "after n steps the share is tau^n, not n tau."),
+        (
+            lambda t: _half_life(1 - t),
+            "the share that is left is tau^n, not (1 - tau)^n.",
+        ),
+        (
+            lambda t: 0.5 / (1 - t),
+            "each step takes a share of what is left, not of the beginning.",
+        ),
+    ],
+    3: [
+        (
+            lambda q, r, y, z: (_one(q, y) + _one(r, z)).mean(),
+            "each prediction meets the target of the other view.",
+        ),
+        (_unscaled, "bring both to length one first."),
+        (lambda q, r, y, z: _one(q, z).mean(), ONE_WAY),
+        (lambda q, r, y, z: _one(r, y).mean(), ONE_WAY),
+        (
+            lambda *a: _loss(*a) / 2,
+            "2 - 2 cos, and both directions are added, not averaged.",
+        ),
+        (lambda *a: _loss(*a) - 4, "2 - 2 cos: the constant is missing."),
+        (
+            lambda q, *a: len(q) * _loss(q, *a),
+            "take the mean over the batch, not the sum.",
+        ),
+        (
+            lambda q, *a: _loss(q, *a) / q.shape[1],
+            "sum over the p coordinates, then the mean over the batch.",
+        ),
+        (
+            lambda q, r, y, z: _one(q, z) + _one(r, y),
+            "return one number, the mean over the batch.",
+        ),
+        (lambda q, r, y, z: (_one(q, z) + _one(r, y)).mean(), "where is the sg?"),
+        (lambda *a: _loss(*a).detach(), "it could not learn"),
+        (lambda *a: _loss(*a).item(), "it could not learn"),
+        (lambda q, r, y, z: _loss(q, r.detach(), y, z), "one of the predictions"),
+    ],
+    4: [
+        (
+            _sinkhorn((1, 0)),
+            "columns first, then rows: the last step makes rows sum to one.",
+        ),
+        (
+            _sinkhorn((1,)),
+            "that is a softmax: the columns have to share the batch, too.",
+        ),
+        (_sinkhorn((0,)), "rows have to sum to one at the end, too."),
+        (
+            _sinkhorn(start=lambda s, e: (s * e).exp()),
+            "divide by epsilon, do not multiply.",
+        ),
+        (
+            _sinkhorn(start=lambda s, e: s / e),
+            "start with the exponential of the scores.",
+        ),
+        (_sinkhorn(start=lambda s, e: s.exp()), "where is epsilon?"),
+        (_sinkhorn(more=-1), TIMES),
+        (_sinkhorn(more=1), TIMES),
+        (lambda s, e, i: _start(s, e), "columns and rows have to be scaled."),
+        (lambda s, e, i: s.T, "expected numbers of shape (8, 3), got shape (3, 8)."),
+    ],
+    5: [
+        (lambda p: "collapsed", 'return "healthy", "uniform" or "one-hot".'),
+        (lambda p: p, 'return "healthy", "uniform" or "one-hot".'),
+        (lambda p: "healthy", "all three cases get the same answer"),
+        (
+            lambda p: "one-hot" if _entropy(p.mean(0)) < 1 else "healthy",
+            "look at single rows",
+        ),
+        (
+            lambda p: "healthy" if _entropy(p).mean() < 1 else "uniform",
+            "look at the mean over pictures",
+        ),
+        (_swapped, "two entropies tell"),
+    ],
+}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mmdl_lib.core import generator
-from mmdl_lib.exercises import Hint, call, compare, scalar
+from mmdl_lib.exercises import judge
 
 ALPHA, BETA, GAMMA, PHI = 1.2, 1.1, 1.15, 3
 
@@ -20,29 +20,8 @@ def exercise_1(answer) -> None:
     Raises:
         Hint: two instead of 1.92, no squares, one square, a product with phi.
     """
-    value = scalar(answer).item()
-    one = ALPHA * BETA**2 * GAMMA**2
-    if abs(value / one**PHI - 1) < 0.01:
-        return
-    wrong = {
-        2.0**PHI: "that is 2^3: the product is near two, but it is not two.",
-        (ALPHA * BETA * GAMMA) ** PHI: "width and resolution enter squared.",
-        (ALPHA * BETA * GAMMA**2) ** PHI: "width enters squared, too.",
-        (ALPHA * BETA**2 * GAMMA) ** PHI: "resolution enters squared, too.",
-        (ALPHA**2 * BETA**2 * GAMMA**2) ** PHI: "depth does not enter squared.",
-        one * PHI: "phi is an exponent, not a factor.",
-        one: "that is one step: phi is three.",
-    }
-    for mistaken, hint in wrong.items():
-        if abs(value / mistaken - 1) < 0.01:
-            raise Hint(hint)
-    raise Hint("not right: which power of d, w and r does the cost contain?")
-
-
-def _rounded(channels: int, width: float, divisor: int) -> int:
-    scaled = channels * width
-    near = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
-    return near + divisor if near < 0.9 * scaled else near
+    last = "not right: which power of d, w and r does the cost contain?"
+    judge(answer, SOLUTIONS[1], MISTAKES[1], near=0.01, otherwise=last)
 
 
 def exercise_2(answer) -> None:
@@ -57,37 +36,7 @@ def exercise_2(answer) -> None:
     """
     cases = [(24, 1.2, 8), (32, 1.1, 8), (3, 1.0, 8), (10, 1.0, 8), (320, 1.4, 8)]
     cases += [(40, 1.1, 16), (9, 1.15, 2), (20, 1.0, 8)]
-    got = torch.stack([scalar(call(answer, *case)).double() for case in cases])
-
-    def each(function) -> Tensor:
-        return torch.tensor([float(function(*case)) for case in cases]).double()
-
-    near = each(lambda c, w, d: max(d, int(c * w + d / 2) // d * d))
-    wrong = [
-        ("where the nearest multiple is a tenth too small, go one up.", near),
-        ("round to the nearest multiple, not always down.", each(_down)),
-        ("round to the nearest multiple, not always up.", each(_up)),
-        ("at least one divisor: no layer has zero channels.", each(_without_least)),
-        ("the result must be a multiple of the divisor.", each(lambda c, w, d: c * w)),
-        (
-            "the result must be a multiple of the divisor.",
-            each(lambda c, w, d: round(c * w)),
-        ),
-    ]
-    compare(got, each(_rounded), wrong)
-
-
-def _down(channels: int, width: float, divisor: int) -> int:
-    return max(divisor, int(channels * width) // divisor * divisor)
-
-
-def _up(channels: int, width: float, divisor: int) -> int:
-    return math.ceil(channels * width / divisor) * divisor
-
-
-def _without_least(channels: int, width: float, divisor: int) -> int:
-    near = int(channels * width + divisor / 2) // divisor * divisor
-    return near + divisor if 0 < near < 0.9 * channels * width else near
+    judge(answer, SOLUTIONS[2], MISTAKES[2], cases=cases, near=0)
 
 
 def exercise_3(answer) -> None:
@@ -102,45 +51,7 @@ def exercise_3(answer) -> None:
             by one, a projection from the narrow end.
     """
     cases = [(16, 24, 3, 6), (40, 40, 5, 6), (32, 16, 3, 1)]
-    got = torch.stack([scalar(call(answer, *case)).double() for case in cases])
-
-    def each(function) -> Tensor:
-        return torch.tensor([float(function(*case)) for case in cases]).double()
-
-    def right(i: int, o: int, k: int, e: int) -> int:
-        return (e > 1) * i * i * e + i * e * k * k + i * e * o
-
-    wrong = [
-        (
-            "the middle one filters each channel alone: kernel^2 weights a channel.",
-            each(lambda i, o, k, e: right(i, o, k, e) + k * k * i * e * (i * e - 1)),
-        ),
-        (
-            "with expand = 1 there is no first convolution.",
-            each(lambda i, o, k, e: i * i * e + i * e * k * k + i * e * o),
-        ),
-        (
-            "the first convolution widens the inputs: it has weights, too.",
-            each(lambda i, o, k, e: i * e * k * k + i * e * o),
-        ),
-        (
-            "a kernel has k x k weights.",
-            each(lambda i, o, k, e: right(i, o, k, e) - i * e * (k * k - k)),
-        ),
-        (
-            "the projection starts from the wide end.",
-            each(lambda i, o, k, e: right(i, o, k, e) - i * e * o + i * o),
-        ),
-        (
-            "the filters work on the wide end.",
-            each(lambda i, o, k, e: right(i, o, k, e) - k * k * i * (e - 1)),
-        ),
-        (
-            "that is a plain convolution.",
-            each(lambda i, o, k, e: i * o * k * k),
-        ),
-    ]
-    compare(got, each(right), wrong)
+    judge(answer, SOLUTIONS[3], MISTAKES[3], cases=cases, near=0)
 
 
 def exercise_4(answer) -> None:
@@ -154,29 +65,8 @@ def exercise_4(answer) -> None:
         Hint: not scaled, scaled by another factor, the others dropped, all kept.
     """
     x = torch.randn(4, 3, 2, 2, generator=generator(0))
-    rate, draw = 0.25, torch.tensor([0.1, 0.5, 0.74, 0.9])
-    alive = (draw < 1 - rate).view(4, 1, 1, 1)
-    right = x * alive / (1 - rate)
-    wrong = [
-        ("the mean shrinks: divide the survivors by their share.", x * alive),
-        ("divide by the share that survives, not by the rate.", x * alive / rate),
-        ("divide by the share that survives, do not multiply.", x * alive * (1 - rate)),
-        ("you keep those that should go.", x * ~alive / (1 - rate)),
-        ("you keep those that should go.", x * ~alive / rate),
-        ("you keep those that should go, and the mean shrinks.", x * ~alive),
-        ("no row is dropped: multiply by zero where it does not survive.", x),
-        (
-            "scaling alone is what eval mode would do with a wrong rule: drop rows.",
-            x * (1 - rate),
-        ),
-    ]
-    value = call(answer, x, rate, draw)
-    if getattr(value, "shape", None) != x.shape:
-        raise Hint(
-            f"expected the shape of the residual, {tuple(x.shape)}, got "
-            f"{tuple(getattr(value, 'shape', ()))}: give `draw` axes of size one."
-        )
-    compare(value, right, wrong)
+    draw = torch.tensor([0.1, 0.5, 0.74, 0.9])
+    judge(answer, SOLUTIONS[4], MISTAKES[4], cases=[(x, 0.25, draw)])
 
 
 def exercise_5(answer) -> None:
@@ -191,34 +81,155 @@ def exercise_5(answer) -> None:
     """
     cost = torch.tensor([4.0, 1.0, 2.0, 3.0, 2.0, 8.0, 5.0, 9.0, 1.5])
     score = torch.tensor([0.7, 0.4, 0.6, 0.5, 0.55, 0.9, 0.7, 0.3, 0.2])
-    right = _front(cost, score)
-    got = call(answer, cost, score)
-    try:
-        got = torch.as_tensor(got).double()
-    except Exception as error:
-        raise Hint("expected one True or False for each net.") from error
-    if got.shape != cost.shape:
-        raise Hint(f"expected {len(cost)} values, one a net, got {tuple(got.shape)}.")
-    ties = (~((cost <= cost[:, None]) & (score > score[:, None])).any(1)).double()
-    running = torch.tensor(
-        [float(s >= score[: i + 1].max()) for i, s in enumerate(score)]
-    )
-    wrong = [
-        (
-            "that is the best score alone: a cheap net may be worth it, too.",
-            (score == score.max()).double(),
-        ),
-        ("that is the cheapest net alone.", (cost == cost.min()).double()),
-        ("a net with the same score and a higher cost is beaten.", ties),
-        ("the nets are in no order: compare each with all.", running.double()),
-        ("you found the nets that are beaten.", 1 - right.double()),
-        ("worth it are high scores and low costs.", _front(cost, -score).double()),
-        ("worth it are high scores and low costs.", _front(-cost, score).double()),
-    ]
-    compare(got, right.double(), wrong)
+    judge(answer, SOLUTIONS[5], MISTAKES[5], cases=[(cost, score)], near=0)
+
+
+def _nearest(channels: int, width: float, divisor: int) -> int:
+    return max(divisor, int(channels * width + divisor / 2) // divisor * divisor)
+
+
+def _rounded(channels: int, width: float, divisor: int) -> int:
+    near = _nearest(channels, width, divisor)
+    return near + divisor if near < 0.9 * channels * width else near
+
+
+def _down(channels: int, width: float, divisor: int) -> int:
+    return max(divisor, int(channels * width) // divisor * divisor)
+
+
+def _up(channels: int, width: float, divisor: int) -> int:
+    return math.ceil(channels * width / divisor) * divisor
+
+
+def _without_least(channels: int, width: float, divisor: int) -> int:
+    small = channels * width < divisor / 2
+    return 0 if small else _rounded(channels, width, divisor)
+
+
+def _weights(inputs: int, outputs: int, kernel: int, expand: int) -> int:
+    wide = inputs * expand
+    first = inputs * wide if expand > 1 else 0
+    return first + wide * kernel**2 + wide * outputs
+
+
+def _drop(residual: Tensor, rate: float, draw: Tensor) -> Tensor:
+    return residual * _alive(rate, draw) / (1 - rate)
+
+
+def _alive(rate: float, draw: Tensor) -> Tensor:
+    return (draw < 1 - rate).view(-1, 1, 1, 1)
 
 
 def _front(cost: Tensor, score: Tensor) -> Tensor:
     cheaper, better = cost < cost[:, None], score > score[:, None]
     beaten = (~(cost > cost[:, None]) & better) | (cheaper & ~(score < score[:, None]))
     return ~beaten.any(1)
+
+
+def _front_with_ties(cost: Tensor, score: Tensor) -> Tensor:
+    return ~((cost <= cost[:, None]) & (score > score[:, None])).any(1)
+
+
+MULTIPLE = "the result must be a multiple of the divisor."
+OTHERS = "you keep those that should go."
+SENSE = "worth it are high scores and low costs."
+ONE = ALPHA * BETA**2 * GAMMA**2
+
+SOLUTIONS = {1: ONE**PHI, 2: _rounded, 3: _weights, 4: _drop, 5: _front}
+MISTAKES = {
+    1: [
+        (2.0**PHI, "that is 2^3: the product is near two, but it is not two."),
+        ((ALPHA * BETA * GAMMA) ** PHI, "width and resolution enter squared."),
+        ((ALPHA * BETA * GAMMA**2) ** PHI, "width enters squared, too."),
+        ((ALPHA * BETA**2 * GAMMA) ** PHI, "resolution enters squared, too."),
+        ((ALPHA * BETA * GAMMA) ** (2 * PHI), "depth does not enter squared."),
+        (ONE * PHI, "phi is an exponent, not a factor."),
+        (ONE, "that is one step: phi is three."),
+    ],
+    2: [
+        (_nearest, "where the nearest multiple is a tenth too small, go one up."),
+        (_down, "round to the nearest multiple, not always down."),
+        (_up, "round to the nearest multiple, not always up."),
+        (_without_least, "at least one divisor: no layer has zero channels."),
+        (lambda c, w, d: c * w, MULTIPLE),
+        (lambda c, w, d: round(c * w), MULTIPLE),
+    ],
+    3: [
+        (
+            lambda i, o, k, e: (e > 1) * i * i * e + (i * e * k) ** 2 + i * e * o,
+            "the middle one filters each channel alone: kernel^2 weights a channel.",
+        ),
+        (
+            lambda i, o, k, e: i * i * e + i * e * k * k + i * e * o,
+            "with expand = 1 there is no first convolution.",
+        ),
+        (
+            lambda i, o, k, e: i * e * k * k + i * e * o,
+            "the first convolution widens the inputs: it has weights, too.",
+        ),
+        (
+            lambda i, o, k, e: _weights(i, o, k, e) - i * e * (k * k - k),
+            "a kernel has k x k weights.",
+        ),
+        (
+            lambda i, o, k, e: _weights(i, o, k, e) - i * e * o + i * o,
+            "the projection starts from the wide end.",
+        ),
+        (
+            lambda i, o, k, e: _weights(i, o, k, e) - k * k * i * (e - 1),
+            "the filters work on the wide end.",
+        ),
+        (lambda i, o, k, e: i * o * k * k, "that is a plain convolution."),
+    ],
+    4: [
+        (
+            lambda x, r, u: x * _alive(r, u),
+            "the mean shrinks: divide the survivors by their share.",
+        ),
+        (
+            lambda x, r, u: x * _alive(r, u) / r,
+            "divide by the share that survives, not by the rate.",
+        ),
+        (
+            lambda x, r, u: x * _alive(r, u) * (1 - r),
+            "divide by the share that survives, do not multiply.",
+        ),
+        (lambda x, r, u: x * ~_alive(r, u) / (1 - r), OTHERS),
+        (lambda x, r, u: x * ~_alive(r, u) / r, OTHERS),
+        (
+            lambda x, r, u: x * ~_alive(r, u),
+            "you keep those that should go, and the mean shrinks.",
+        ),
+        (
+            lambda x, r, u: x,
+            "no row is dropped: multiply by zero where it does not survive.",
+        ),
+        (
+            lambda x, r, u: x * (1 - r),
+            "scaling alone is what eval mode would do with a wrong rule: drop rows.",
+        ),
+        (
+            lambda x, r, u: u < 1 - r,
+            "return the residual, scaled or zero: give `draw` axes of size one.",
+        ),
+    ],
+    5: [
+        (
+            lambda c, s: s == s.max(),
+            "that is the best score alone: a cheap net may be worth it, too.",
+        ),
+        (lambda c, s: c == c.min(), "that is the cheapest net alone."),
+        (
+            _front_with_ties,
+            "a net with the same score and a higher cost is beaten.",
+        ),
+        (
+            lambda c, s: s >= s.cummax(0).values,
+            "the nets are in no order: compare each with all.",
+        ),
+        (lambda c, s: ~_front(c, s), "you found the nets that are beaten."),
+        (lambda c, s: _front(c, -s), SENSE),
+        (lambda c, s: _front(-c, s), SENSE),
+        (lambda c, s: True, "expected 9 numbers, got shape ()."),
+    ],
+}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mmdl_lib.core import generator
-from mmdl_lib.exercises import Hint, call, compare, scalar
+from mmdl_lib.exercises import Hint, judge, numbers
 from mmdl_lib.metrics.top_k import top_k_accuracy
 
 
@@ -19,22 +19,8 @@ def exercise_1(answer) -> None:
     Raises:
         Hint: no groups, no biases, the kernel once, or one GPU's share only.
     """
-    value = scalar(answer).item()
-    weights = 256 * 5 * 5 * 48
-    if value == weights + 256:
-        return
-    wrong = {
-        2 * weights + 256: "a kernel sees only the 48 maps of its own GPU.",
-        2 * weights: "a kernel sees only the 48 maps of its own GPU, and has a bias.",
-        weights: "the biases are missing: one for each kernel.",
-        weights + 48: "one bias for each kernel, not for each map that it sees.",
-        weights // 5 + 256: "a kernel is 5 x 5.",
-        weights // 2 + 128: "that is one GPU: count both.",
-        weights // 4 + 256: "there are two groups, not four.",
-    }
-    if value in wrong:
-        raise Hint(wrong[value])
-    raise Hint("not right: kernels x (height x width x maps that it sees + bias).")
+    last = "not right: kernels x (height x width x maps that it sees + bias)."
+    judge(answer, SOLUTIONS[1], MISTAKES[1], near=0, otherwise=last)
 
 
 def exercise_2(answer) -> None:
@@ -46,31 +32,11 @@ def exercise_2(answer) -> None:
         Hint: Hebb's rule, a leak of another kind, a wrong sign, no rate, or only the
             change.
     """
+    cases = []
     for seed in range(2):
-        x, weight = torch.randn(2, 5, generator=generator(seed)).unbind()
-        rate, y = 0.1 + 0.1 * seed, weight @ x
-        grow, leak = x * y, y**2 * weight
-        compare(
-            _vector(call(answer, weight, x, rate), 5),
-            weight + rate * (grow - leak),
-            [
-                ("that is Hebb's rule: the leak is missing.", weight + rate * grow),
-                ("return the new weight, not its change.", rate * (grow - leak)),
-                ("the leak has to shrink the weight.", weight + rate * (grow + leak)),
-                ("the rate belongs to both terms.", weight + rate * grow - leak),
-                ("the rate is missing.", weight + grow - leak),
-                ("the leak grows with y squared.", weight + rate * (grow - y * weight)),
-                ("the leak is y^2 times w, not x.", weight + rate * (grow - y**2 * x)),
-                ("the leak needs y^2 in front of w.", weight + rate * (grow - weight)),
-            ],
-        )
-
-
-def _vector(value, n: int) -> Tensor:
-    value = torch.as_tensor(value)
-    if value.shape != (n,):
-        raise Hint(f"expected a vector of {n} numbers, got shape {tuple(value.shape)}.")
-    return value
+        x, weight = torch.randn(2, 5, generator=generator(seed))
+        cases.append((weight, x, 0.1 + 0.1 * seed))
+    judge(answer, SOLUTIONS[2], MISTAKES[2], cases=cases)
 
 
 def exercise_3(answer) -> None:
@@ -83,30 +49,14 @@ def exercise_3(answer) -> None:
         Hint: the accuracy, another k, the lowest scores, a count, percent, or a share
             of all guesses.
     """
+    cases = []
     for seed, (b, classes, k) in enumerate(((49, 10, 3), (61, 20, 5))):
         logits = torch.randn(b, classes, generator=generator(seed))
         label = torch.randint(classes, (b,), generator=generator(seed + 9))
         # half of the rows know a little
         logits[: b // 2].scatter_add_(1, label[: b // 2, None], torch.ones(b, 1))
-        error = {n: 1 - top_k_accuracy(logits, label, n) for n in (1, k - 1, k, k + 1)}
-        right = error[k]
-        lowest = 1 - top_k_accuracy(-logits, label, k)
-        count = "that is a number of rows: divide by how many there are."
-        wrong = [
-            ("that is the accuracy: the error is one minus it.", 1 - right),
-            ("that is the top-1 error: k guesses are allowed.", error[1]),
-            ("one guess too few: topk(k).", error[k - 1]),
-            ("one guess too many: topk(k).", error[k + 1]),
-            ("those are the lowest scores.", lowest),
-            (count, b * right),
-            (count, b * (1 - right)),
-            ("give a share between 0 and 1, not percent.", 100 * right),
-            ("one hit in k guesses is a full hit.", 1 - (1 - right) / k),
-        ]
-        value = scalar(call(answer, logits, label, k)).double()
-        pairs = [(hint, torch.tensor(float(v)).double()) for hint, v in wrong]
-        pairs = [(hint, v) for hint, v in pairs if v != right]
-        compare(value, torch.tensor(right).double(), pairs)
+        cases.append((logits, label, k))
+    judge(answer, SOLUTIONS[3], MISTAKES[3], cases=cases)
 
 
 def exercise_4(answer) -> None:
@@ -120,32 +70,12 @@ def exercise_4(answer) -> None:
         Hint: the confidence in either direction, the support, any instead of all, a
             difference, an inverse, or counts that are not shares.
     """
+    cases = []
     for seed in range(2):
         baskets = torch.rand(60, 5, generator=generator(seed)) < 0.6
         baskets[:, 3] |= baskets[:, 0]
-        left, right = [0, 1], [3]
-        one, two = (baskets[:, side].all(1).float() for side in (left, right))
-        p, q, both = one.mean(), two.mean(), (one * two).mean()
-        loose = baskets[:, left].any(1).float()
-        wrong = [
-            (
-                "that is the confidence: divide by the share of the right side.",
-                both / p,
-            ),
-            ("that is the confidence from right to left.", both / q),
-            ("that is the support: compare with the product of the shares.", both),
-            (
-                "a side is there when all of its items are.",
-                (loose * two).mean() / loose.mean() / q,
-            ),
-            ("divide by the product, do not subtract it.", both - p * q),
-            ("that is upside down.", p * q / both),
-            (
-                "those are counts: divide each by the number of baskets.",
-                both / (p * q) / 60,
-            ),
-        ]
-        compare(scalar(call(answer, baskets, left, right)), both / (p * q), wrong)
+        cases.append((baskets, [0, 1], [3]))
+    judge(answer, SOLUTIONS[4], MISTAKES[4], cases=cases)
 
 
 def exercise_5(answer) -> None:
@@ -160,36 +90,160 @@ def exercise_5(answer) -> None:
             many of the eight patterns are wrong.
     """
     try:
-        hidden, output = (torch.as_tensor(part).float() for part in answer)
+        hidden, output = answer
     except Exception as error:
         raise Hint("expected two lists of weights: (hidden, output).") from error
+    hidden, output = numbers(hidden, "rows of weights"), numbers(output, "weights")
     if hidden.ndim != 2 or hidden.shape[1] != 4 or output.shape != (len(hidden) + 1,):
         raise Hint(
             "expected shapes (k, 4) and (k + 1,), got "
             f"{tuple(hidden.shape)} and {tuple(output.shape)}."
         )
-    bits = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=3)))
+    bits = list(itertools.product((-1.0, 1.0), repeat=3))
+    bits = torch.tensor(bits, dtype=torch.float64)
     value = _threshold(_threshold(bits, hidden.T), output[:, None])[:, 0]
     odd = bits.prod(1)
-    if torch.equal(value, odd):
-        return
-    others = {
-        "that is the opposite: change the sign of the output's weights.": -odd,
-        "that is the parity of the first two bits.": -bits[:, 0] * bits[:, 1],
-        "that is an OR: three bits that are on must give +1, two must not.": bits.amax(
-            1
-        ),
-    }
-    for hint, mistaken in others.items():
-        if torch.equal(value, mistaken):
-            raise Hint(hint)
     wrong = int((value != odd).sum())
-    raise Hint(
+    last = (
         f"{wrong} of the 8 patterns are wrong: let hidden unit i ask whether at least "
         "i bits are on."
     )
+    others = [
+        (-odd, "that is the opposite: change the sign of the output's weights."),
+        (-bits[:, 0] * bits[:, 1], "that is the parity of the first two bits."),
+        (
+            bits.amax(1),
+            "that is an OR: three bits that are on must give +1, two must not.",
+        ),
+    ]
+    judge(value, odd, others, near=0, otherwise=last)
 
 
 def _threshold(inputs: Tensor, weight: Tensor) -> Tensor:
     inputs = torch.nn.functional.pad(inputs, (0, 1), value=1.0)
-    return torch.where(inputs @ weight >= 0, 1.0, -1.0)
+    return (inputs @ weight >= 0).double() * 2 - 1
+
+
+def _step(weight: Tensor, x: Tensor, rate: float) -> Tensor:
+    y = weight @ x
+    return weight + rate * (x * y - y**2 * weight)
+
+
+def _hebb(weight: Tensor, x: Tensor, rate: float) -> Tensor:
+    return weight + rate * x * (weight @ x)
+
+
+def _error(logits: Tensor, label: Tensor, k: int) -> float:
+    return 1 - top_k_accuracy(logits, label, k)
+
+
+def _shares(baskets: Tensor, left: list, right: list, some=torch.all) -> tuple:
+    """How often the left side, the right side and both are there."""
+    one, two = some(baskets[:, left], 1).float(), baskets[:, right].all(1).float()
+    return one.mean(), two.mean(), (one * two).mean()
+
+
+def _lift(baskets: Tensor, left: list, right: list, some=torch.all) -> Tensor:
+    one, two, both = _shares(baskets, left, right, some)
+    return both / (one * two)
+
+
+COUNT = [[1, 1, 1, 2], [1, 1, 1, 0], [1, 1, 1, -2]]  # at least one, two, three bits on
+ROWS = "that is a number of rows: divide by how many there are."
+
+SOLUTIONS = {
+    1: 256 * (5 * 5 * 48 + 1),
+    2: _step,
+    3: _error,
+    4: _lift,
+    5: (COUNT, [1, -1, 1, -0.5]),
+}
+MISTAKES = {
+    1: [
+        (614_656, "a kernel sees only the 48 maps of its own GPU."),
+        (614_400, "a kernel sees only the 48 maps of its own GPU, and has a bias."),
+        (307_200, "the biases are missing: one for each kernel."),
+        (307_248, "one bias for each kernel, not for each map that it sees."),
+        (61_440 + 256, "a kernel is 5 x 5."),
+        (153_600 + 128, "that is one GPU: count both."),
+        (76_800 + 256, "there are two groups, not four."),
+    ],
+    2: [
+        (_hebb, "that is Hebb's rule: the leak is missing."),
+        (lambda w, x, r: _step(w, x, r) - w, "return the new weight, not its change."),
+        (
+            lambda w, x, r: 2 * _hebb(w, x, r) - _step(w, x, r),
+            "the leak has to shrink the weight.",
+        ),
+        (
+            lambda w, x, r: _hebb(w, x, r) - (w @ x) ** 2 * w,
+            "the rate belongs to both terms.",
+        ),
+        (lambda w, x, r: _step(w, x, 1.0), "the rate is missing."),
+        (
+            lambda w, x, r: _hebb(w, x, r) - r * (w @ x) * w,
+            "the leak grows with y squared.",
+        ),
+        (
+            lambda w, x, r: _hebb(w, x, r) - r * (w @ x) ** 2 * x,
+            "the leak is y^2 times w, not x.",
+        ),
+        (lambda w, x, r: _hebb(w, x, r) - r * w, "the leak needs y^2 in front of w."),
+        (lambda w, x, r: w @ x, "expected 5 numbers, got shape ()."),
+    ],
+    3: [
+        (top_k_accuracy, "that is the accuracy: the error is one minus it."),
+        (
+            lambda s, y, k: _error(s, y, 1),
+            "that is the top-1 error: k guesses are allowed.",
+        ),
+        (lambda s, y, k: _error(s, y, k - 1), "one guess too few: topk(k)."),
+        (lambda s, y, k: _error(s, y, k + 1), "one guess too many: topk(k)."),
+        (lambda s, y, k: _error(-s, y, k), "those are the lowest scores."),
+        (lambda s, y, k: len(y) * _error(s, y, k), ROWS),
+        (lambda s, y, k: len(y) * (1 - _error(s, y, k)), ROWS),
+        (
+            lambda *a: 100 * _error(*a),
+            "give a share between 0 and 1, not percent.",
+        ),
+        (
+            lambda s, y, k: 1 - (1 - _error(s, y, k)) / k,
+            "one hit in k guesses is a full hit.",
+        ),
+    ],
+    4: [
+        (
+            lambda *a: _shares(*a)[2] / _shares(*a)[0],
+            "that is the confidence: divide by the share of the right side.",
+        ),
+        (
+            lambda *a: _shares(*a)[2] / _shares(*a)[1],
+            "that is the confidence from right to left.",
+        ),
+        (
+            lambda *a: _shares(*a)[2],
+            "that is the support: compare with the product of the shares.",
+        ),
+        (
+            lambda *a: _lift(*a, some=torch.any),
+            "a side is there when all of its items are.",
+        ),
+        (
+            lambda *a: _shares(*a)[2] - _shares(*a)[0] * _shares(*a)[1],
+            "divide by the product, do not subtract it.",
+        ),
+        (lambda *a: 1 / _lift(*a), "that is upside down."),
+        (
+            lambda b, i, j: _lift(b, i, j) / len(b),
+            "those are counts: divide each by the number of baskets.",
+        ),
+    ],
+    5: [
+        (3, "expected two lists of weights"),
+        ((COUNT, [1, -1, 1]), "got (3, 4) and (3,)"),
+        ((COUNT, [-1, 1, -1, 0.5]), "that is the opposite"),
+        (([[1, 1, 0, 1], [1, 1, 0, -1]], [1, -1, -1]), "parity of the first two bits"),
+        (([[1, 1, 1, 2]], [1, 0]), "that is an OR"),
+        (([[1, 1, 1, -2]], [1, 0]), "3 of the 8 patterns are wrong"),
+    ],
+}

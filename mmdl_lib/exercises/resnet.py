@@ -1,16 +1,12 @@
 """Exercises of the chapter on ResNet (`sec-resnet`)."""
 
-import copy
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdl_lib.core import generator
-from mmdl_lib.exercises import Hint, call, compare, scalar
+from mmdl_lib.exercises import Hint, call, judge
 from mmdl_lib.models.resnet import Basic
-
-STEPS_UP = ((64, 128), (128, 256), (256, 512))  # where ResNet-34 changes dimensions
 
 
 def exercise_1(answer) -> None:
@@ -22,21 +18,8 @@ def exercise_1(answer) -> None:
     Raises:
         Hint: BatchNorm forgotten, a 3 x 3 convolution, projections everywhere, or none.
     """
-    value = scalar(answer).item()
-    weights = sum(a * b for a, b in STEPS_UP)
-    norms = sum(2 * b for _, b in STEPS_UP)
-    if value == weights + norms:
-        return
-    wrong = {
-        weights: "BatchNorm has two parameters for each channel: add them.",
-        weights + norms // 2: "BatchNorm has a factor and an offset: two a channel.",
-        9 * weights + norms: "that is a 3 x 3 convolution: a projection is 1 x 1.",
-        9 * weights: "that is a 3 x 3 convolution without its norm.",
-        0: "option A costs nothing, option B does: it has weights.",
-    }
-    if value in wrong:
-        raise Hint(wrong[value])
-    raise Hint("not right: at which three places do the dimensions change, and how?")
+    last = "not right: at which three places do the dimensions change, and how?"
+    judge(answer, SOLUTIONS[1], MISTAKES[1], near=0, otherwise=last)
 
 
 def exercise_2(answer) -> None:
@@ -56,17 +39,7 @@ def exercise_2(answer) -> None:
     def shortcut(y: Tensor) -> Tensor:
         return 0.7 * y
 
-    f, s = residual(x), shortcut(x)
-    wrong = [
-        ("the sum goes through a ReLU: section 3.2.", f + s),
-        ("the ReLU comes after the addition, not before.", F.relu(f) + s),
-        ("one ReLU after the addition is enough.", F.relu(F.relu(f) + s)),
-        ("the shortcut is missing: that is a plain block.", F.relu(f)),
-        ("use shortcut(x), which may be a projection, and not x.", F.relu(f + x)),
-        ("the residual is missing.", F.relu(s)),
-        ("F is added to the shortcut, not subtracted.", F.relu(s - f)),
-    ]
-    compare(call(answer, x, residual, shortcut), F.relu(f + s), wrong)
+    judge(answer, SOLUTIONS[2], MISTAKES[2], cases=[(x, residual, shortcut)])
 
 
 def exercise_3(answer) -> None:
@@ -79,28 +52,8 @@ def exercise_3(answer) -> None:
         Hint: two operations each, no stride, the kernel once, the kernel or the
             channels missing.
     """
-    for inputs, outputs, kernel, side, stride in (
-        (3, 64, 7, 224, 4),
-        (8, 16, 3, 32, 1),
-    ):
-        out = side // stride
-        right = inputs * outputs * kernel**2 * out**2
-        wrong = [
-            ("a multiply and an add count as one here.", 2 * right),
-            ("with a stride fewer positions are computed.", right * stride**2),
-            ("the stride acts in both directions.", right * stride),
-            ("the kernel has kernel x kernel weights.", right / kernel),
-            ("each position sees kernel x kernel inputs.", right / kernel**2),
-            ("each output channel looks at all input channels.", right / inputs),
-            ("count all output channels.", right / outputs),
-            ("count all positions, in both directions.", right / out),
-            ("that is the number of weights: count positions too.", right / out**2),
-        ]
-        value = scalar(call(answer, inputs, outputs, kernel, side, stride)).double()
-        pairs = [(hint, torch.tensor(float(v)).double()) for hint, v in wrong]
-        # where a mistake changes nothing (stride one), it is no mistake
-        pairs = [(h, v) for h, v in pairs if v != right]
-        compare(value, torch.tensor(float(right)).double(), pairs)
+    cases = [(3, 64, 7, 224, 4), (8, 16, 3, 32, 1)]
+    judge(answer, SOLUTIONS[3], MISTAKES[3], cases=cases, near=0)
 
 
 def exercise_4(answer) -> None:
@@ -114,27 +67,153 @@ def exercise_4(answer) -> None:
         Hint: the residual is not zero, it was zeroed where it cannot learn any more, or
             more than one tensor was changed.
     """
-    torch.manual_seed(0)
-    before = Basic(4, 4, 1, "A")
-    block = call(answer, copy.deepcopy(before))
-    if not isinstance(block, nn.Module):
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        before = Basic(4, 4, 1, "A")
+    block = call(answer, before)
+    if not isinstance(block, Basic):
         raise Hint(f"return the block, not a {type(block).__name__}.")
+    try:
+        y, x = _learn(block)
+    except Exception as error:
+        raise Hint(f"your block does not run any more: {error!s:.80}") from error
+    if y.shape != x.shape or not torch.allclose(y, x, atol=1e-6):
+        raise Hint("the block still changes its input: what is applied last to F(x)?")
+    _check_learning(block, before)
+
+
+def _learn(block: nn.Module) -> tuple[Tensor, Tensor]:
+    """Output and input, after the gradients of a random loss have been taken."""
     x = torch.rand(6, 4, 5, 5, generator=generator(1))
     with torch.enable_grad():
         y = block(x)
         (y * torch.randn(y.shape, generator=generator(2))).sum().backward()
-    if not torch.allclose(y, x, atol=1e-6):
-        raise Hint("the block still changes its input: what is applied last to F(x)?")
+    return y, x
+
+
+def _check_learning(block: nn.Module, before: nn.Module) -> None:
     convolutions = [m for m in block.residual.modules() if isinstance(m, nn.Conv2d)]
     if any(not conv.weight.any() for conv in convolutions):
         raise Hint(
             "a convolution of zeros stands before a norm, which divides by a spread of "
             "zero: its first gradient explodes. Look at the norm itself."
         )
-    last = [m for m in block.residual.modules() if isinstance(m, nn.BatchNorm2d)][-1]
-    if not last.weight.grad.any():
+    norms = [m for m in block.residual.modules() if isinstance(m, nn.BatchNorm2d)]
+    if not norms or norms[-1].weight.grad is None or not norms[-1].weight.grad.any():
         raise Hint("no gradient reaches the last norm: leave the first one alone.")
     old = dict(before.named_parameters())
-    changed = [n for n, p in block.named_parameters() if not torch.equal(p, old[n])]
+    new = dict(block.named_parameters())
+    if {n: p.shape for n, p in new.items()} != {n: p.shape for n, p in old.items()}:
+        raise Hint("change the values of a tensor, not the parts of the block.")
+    changed = [n for n, p in new.items() if not torch.equal(p, old[n])]
     if len(changed) > 1:
         raise Hint(f"one tensor is enough, got changes of {', '.join(changed)}.")
+
+
+def _cost(inputs: int, outputs: int, kernel: int, side: int, stride: int) -> int:
+    return inputs * outputs * kernel**2 * (side // stride) ** 2
+
+
+def _zero_of(*names: str):
+    """A change of the block that sets tensors to zero."""
+
+    def change(block: Basic) -> Basic:
+        for name, value in block.named_parameters():
+            if name in names:
+                value.data.zero_()
+        return block
+
+    return change
+
+
+def _moved(block: Basic) -> Basic:
+    block.residual[0][1].bias.data.fill_(1)
+    return _zero_of(LAST)(block)
+
+
+FIRST, LAST = "residual.0.1.weight", "residual.2.1.weight"
+WEIGHTS = 64 * 128 + 128 * 256 + 256 * 512  # where ResNet-34 changes dimensions
+NORMS = 2 * (128 + 256 + 512)
+
+SOLUTIONS = {
+    1: WEIGHTS + NORMS,
+    2: lambda x, residual, shortcut: (residual(x) + shortcut(x)).relu(),
+    3: _cost,
+    4: _zero_of(LAST),
+}
+MISTAKES = {
+    1: [
+        (WEIGHTS, "BatchNorm has two parameters for each channel: add them."),
+        (WEIGHTS + NORMS // 2, "BatchNorm has a factor and an offset: two a channel."),
+        (9 * WEIGHTS + NORMS, "that is a 3 x 3 convolution: a projection is 1 x 1."),
+        (9 * WEIGHTS, "that is a 3 x 3 convolution without its norm."),
+        (0, "option A costs nothing, option B does: it has weights."),
+    ],
+    2: [
+        (lambda x, f, s: f(x) + s(x), "the sum goes through a ReLU: section 3.2."),
+        (
+            lambda x, f, s: f(x).relu() + s(x),
+            "the ReLU comes after the addition, not before.",
+        ),
+        (
+            lambda x, f, s: (f(x).relu() + s(x)).relu(),
+            "one ReLU after the addition is enough.",
+        ),
+        (
+            lambda x, f, s: f(x).relu(),
+            "the shortcut is missing: that is a plain block.",
+        ),
+        (
+            lambda x, f, s: (f(x) + x).relu(),
+            "use shortcut(x), which may be a projection, and not x.",
+        ),
+        (lambda x, f, s: s(x).relu(), "the residual is missing."),
+        (
+            lambda x, f, s: F.relu(s(x) - f(x)),
+            "F is added to the shortcut, not subtracted.",
+        ),
+    ],
+    3: [
+        (lambda *a: 2 * _cost(*a), "a multiply and an add count as one here."),
+        (
+            lambda i, o, k, n, s: _cost(i, o, k, n, 1),
+            "with a stride fewer positions are computed.",
+        ),
+        (
+            lambda i, o, k, n, s: _cost(i, o, k, n, s) * s,
+            "the stride acts in both directions.",
+        ),
+        (
+            lambda i, o, k, n, s: _cost(i, o, k, n, s) / k,
+            "the kernel has kernel x kernel weights.",
+        ),
+        (
+            lambda i, o, k, n, s: _cost(i, o, 1, n, s),
+            "each position sees kernel x kernel inputs.",
+        ),
+        (
+            lambda i, o, k, n, s: _cost(1, o, k, n, s),
+            "each output channel looks at all input channels.",
+        ),
+        (lambda i, o, k, n, s: _cost(i, 1, k, n, s), "count all output channels."),
+        (
+            lambda i, o, k, n, s: _cost(i, o, k, n, s) * s // n,
+            "count all positions, in both directions.",
+        ),
+        (
+            lambda i, o, k, n, s: i * o * k * k,
+            "that is the number of weights: count positions too.",
+        ),
+    ],
+    4: [
+        (lambda block: block, "the block still changes its input"),
+        (lambda block: block.residual, "return the block, not a Sequential"),
+        (lambda block: 0, "return the block, not a int"),
+        (lambda block: nn.Identity(), "return the block, not a Identity"),
+        (_zero_of(LAST, FIRST), "leave the first one alone"),
+        (_zero_of(FIRST), "leave the first one alone"),
+        (_zero_of("residual.2.0.weight"), "its first gradient explodes"),
+        (_zero_of(LAST, "residual.0.0.weight"), "its first gradient explodes"),
+        (_moved, "one tensor is enough"),
+    ],
+}

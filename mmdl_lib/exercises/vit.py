@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmdl_lib.core import generator
-from mmdl_lib.exercises import Hint, call, compare, scalar
+from mmdl_lib.exercises import ANY, judge
 from mmdl_lib.models import vit
 
 
@@ -18,22 +18,8 @@ def exercise_1(answer) -> None:
     Raises:
         Hint: no class token, another resolution, one side only, pixels, the patch.
     """
-    value = scalar(answer).item()
-    if value == 577:
-        return
-    wrong = {
-        576: "the class token is a token too.",
-        197: "that is the length at 224 pixels, where the model was pre-trained.",
-        196: "that is 224 pixels, and without the class token.",
-        24: "that is one side of the grid: patches have a row and a column.",
-        25: "that is one side of the grid and a class token.",
-        145: "that is B/32: the number after the slash is the patch's side.",
-        9217: "that is patches of 4 pixels: the 16 is a side, not an area.",
-        384**2: "those are pixels, not patches.",
-    }
-    if value in wrong:
-        raise Hint(wrong[value])
-    raise Hint("not right: how many squares of 16 pixels cover the picture?")
+    last = "not right: how many squares of 16 pixels cover the picture?"
+    judge(answer, SOLUTIONS[1], MISTAKES[1], near=0, otherwise=last)
 
 
 def exercise_2(answer) -> None:
@@ -46,36 +32,9 @@ def exercise_2(answer) -> None:
     Raises:
         Hint: two operations each, parts forgotten, attention counted once.
     """
-    for n, d in ((197, 768), (65, 48)):
-        pair = call(answer, n, d)
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise Hint("return two numbers: weights first, then attention.")
-        weights, attention = (scalar(part).item() for part in pair)
-        right, quadratic = 12 * n * d * d, 2 * n * n * d
-        if (weights, attention) == (2 * right, 2 * quadratic):
-            raise Hint("a multiply and an add count as one here.")
-        if (weights, attention) == (quadratic, right):
-            raise Hint("the other way round: weights first.")
-        hints = {
-            right // n: "that is the number of weights: each token meets them all.",
-            8 * n * d * d: "that is the MLP alone: attention has four matrices too.",
-            4 * n * d * d: "those are the matrices of attention: add the MLP.",
-            11 * n * d * d: "attention ends in a matrix of its own, U_msa.",
-            6 * n * d * d: "the hidden layer of the MLP is four times as wide.",
-        }
-        if weights in hints:
-            raise Hint(hints[weights])
-        if weights != right:
-            raise Hint("the first number is not right: count the six d x d parts.")
-        hints = {
-            n * n * d: "there are two products: with the keys and with the values.",
-            2 * n * n: "each score is a sum over the width.",
-            2 * n * d: "each token looks at all n tokens.",
-        }
-        if attention in hints:
-            raise Hint(hints[attention])
-        if attention != quadratic:
-            raise Hint("the second number is not right: which shape have the scores?")
+    cases = [(197, 768), (65, 48)]
+    last = "count the six d x d parts, and the shape that the scores have."
+    judge(answer, SOLUTIONS[2], MISTAKES[2], cases=cases, near=0, otherwise=last)
 
 
 def exercise_3(answer) -> None:
@@ -88,36 +47,7 @@ def exercise_3(answer) -> None:
         Hint: a class token lost or mixed in, one axis only, rows and columns swapped.
     """
     table = torch.randn(1 + 3 * 4, 5, generator=generator(0))
-    old, new = (3, 4), (6, 10)
-    first, rest = table[:1], table[1:]
-    right = torch.cat([first, vit.interpolate(rest, old, new)])
-    found = call(answer, table, old, new)
-    if isinstance(found, Tensor) and found.shape == (60, 5):
-        raise Hint("the class token has a position too: keep it, unchanged, in front.")
-    _shape(found, (61, 5))
-    line = F.interpolate(rest.T[None], 60, mode="linear")[0].T
-    every = F.interpolate(table.T[None], 61, mode="linear")[0].T
-    swapped = vit.interpolate(rest, (4, 3), (10, 6))
-    turned = vit.interpolate(rest, old, (10, 6))
-    smooth = rest.T.reshape(1, 5, 3, 4)
-    linear = F.interpolate(smooth, new, mode="bilinear")[0].flatten(1).T
-    corners = F.interpolate(smooth, new, mode="bicubic", align_corners=True)[0]
-    wrong = [
-        ("positions lie in a grid: interpolate in two directions.", line),
-        ("the first row is the class token: leave it as it is.", every),
-        ("h comes before w: rows first.", swapped),
-        ("the new grid has new[0] rows, not new[1].", turned),
-        ("bicubic, not bilinear: the chapter's model does so.", linear),
-        ("without align_corners: a patch has a width.", corners.flatten(1).T),
-    ]
-    pairs = [
-        (hint, value if len(value) == 61 else torch.cat([first, value]))
-        for hint, value in wrong
-    ]
-    pairs += [
-        ("keep the class token's vector.", right * (torch.arange(61) > 0)[:, None])
-    ]
-    compare(found, right, pairs)
+    judge(answer, SOLUTIONS[3], MISTAKES[3], cases=[(table, (3, 4), (6, 10))])
 
 
 def exercise_4(answer) -> None:
@@ -130,35 +60,171 @@ def exercise_4(answer) -> None:
     Raises:
         Hint: no residual, the wrong order, the last layer only, no mean over heads.
     """
-    g = generator(1)
-    attention = (3 * torch.randn(3, 2, 4, 4, generator=g)).softmax(-1)
-    right = vit.rollout(attention[None])[0]
-    mean, eye = attention.mean(1), torch.eye(4)
-    half = [0.5 * layer + 0.5 * eye for layer in mean]
-    added = [layer + eye for layer in mean]
-    largest = [0.5 * layer + 0.5 * eye for layer in attention.amax(1)]
-    wrong = [
-        ("add the residual connection: half an identity.", mean[2] @ mean[1] @ mean[0]),
+    attention = 3 * torch.randn(3, 2, 4, 4, generator=generator(1))
+    judge(answer, SOLUTIONS[4], MISTAKES[4], cases=[(attention.softmax(-1),)])
+
+
+def _cost(n: int, d: int) -> tuple[int, int]:
+    return 12 * n * d**2, 2 * n**2 * d
+
+
+def _stretch(table: Tensor, old: tuple, new: tuple) -> Tensor:
+    return torch.cat([table[:1], vit.interpolate(table[1:], old, new)])
+
+
+def _in_a_line(table: Tensor, old: tuple, new: tuple) -> Tensor:
+    rest = F.interpolate(table[1:].T[None], new[0] * new[1], mode="linear")
+    return torch.cat([table[:1], rest[0].T])
+
+
+def _whole_table(table: Tensor, old: tuple, new: tuple) -> Tensor:
+    return F.interpolate(table.T[None], 1 + new[0] * new[1], mode="linear")[0].T
+
+
+def _in_the_grid(mode: str, **options):
+    def stretch(table: Tensor, old: tuple, new: tuple) -> Tensor:
+        field = table[1:].T.reshape(1, -1, *old)
+        field = F.interpolate(field, new, mode=mode, **options)[0].flatten(1)
+        return torch.cat([table[:1], field.T])
+
+    return stretch
+
+
+def _no_token(table: Tensor, old: tuple, new: tuple) -> Tensor:
+    return torch.full((new[0] * new[1], table.shape[1]), ANY)
+
+
+def _lost_token(table: Tensor, old: tuple, new: tuple) -> Tensor:
+    return torch.cat([torch.zeros_like(table[:1]), _stretch(table, old, new)[1:]])
+
+
+def _half(layer: Tensor) -> Tensor:
+    return (layer + torch.eye(len(layer))) / 2
+
+
+def _rollout(attention: Tensor, mix=_half) -> Tensor:
+    total = torch.eye(attention.shape[-1])
+    for layer in attention:
+        total = mix(layer.mean(0)) @ total
+    return total
+
+
+def _product(attention: Tensor) -> Tensor:
+    total = torch.ones(attention.shape[-2:])
+    for layer in attention:
+        total = total * _half(layer.mean(0))
+    return total
+
+
+SOLUTIONS = {1: 577, 2: _cost, 3: _stretch, 4: lambda a: vit.rollout(a[None])[0]}
+MISTAKES = {
+    1: [
+        (576, "the class token is a token too."),
+        (197, "that is the length at 224 pixels, where the model was pre-trained."),
+        (196, "that is 224 pixels, and without the class token."),
+        (24, "that is one side of the grid: patches have a row and a column."),
+        (25, "that is one side of the grid and a class token."),
+        (145, "that is B/32: the number after the slash is the patch's side."),
+        (9217, "that is patches of 4 pixels: the 16 is a side, not an area."),
+        (384**2, "those are pixels, not patches."),
+    ],
+    2: [
         (
+            lambda n, d: 12 * n * d**2,
+            "return two numbers: weights first, then attention.",
+        ),
+        (
+            lambda n, d: (24 * n * d**2, 4 * n * n * d),
+            "a multiply and an add count as one here.",
+        ),
+        (lambda n, d: _cost(n, d)[::-1], "the other way round: weights first."),
+        (
+            lambda n, d: (12 * d**2, ANY),
+            "that is the number of weights: each token meets them all.",
+        ),
+        (
+            lambda n, d: (8 * n * d**2, ANY),
+            "that is the MLP alone: attention has four matrices too.",
+        ),
+        (
+            lambda n, d: (4 * n * d**2, ANY),
+            "those are the matrices of attention: add the MLP.",
+        ),
+        (
+            lambda n, d: (11 * n * d**2, ANY),
+            "attention ends in a matrix of its own, U_msa.",
+        ),
+        (
+            lambda n, d: (6 * n * d**2, ANY),
+            "the hidden layer of the MLP is four times as wide.",
+        ),
+        (
+            lambda n, d: (ANY, n * n * d),
+            "there are two products: with the keys and with the values.",
+        ),
+        (lambda n, d: (ANY, 2 * n * n), "each score is a sum over the width."),
+        (lambda n, d: (ANY, 2 * n * d), "each token looks at all n tokens."),
+        (
+            lambda n, d: (12 * n * d**2, ANY),
+            "the second number is not right: which shape have the scores?",
+        ),
+        (
+            lambda n, d: (ANY, 2 * n**2 * d),
+            "the first number is not right: count the six d x d parts.",
+        ),
+    ],
+    3: [
+        (
+            _no_token,
+            "the class token has a position too: keep it, unchanged, in front.",
+        ),
+        (_in_a_line, "positions lie in a grid: interpolate in two directions."),
+        (_whole_table, "the first row is the class token: leave it as it is."),
+        (
+            lambda t, old, new: _stretch(t, old[::-1], new[::-1]),
+            "h comes before w: rows first.",
+        ),
+        (
+            lambda t, old, new: _stretch(t, old, new[::-1]),
+            "the new grid has new[0] rows, not new[1].",
+        ),
+        (
+            _in_the_grid("bilinear"),
+            "bicubic, not bilinear: the chapter's model does so.",
+        ),
+        (
+            _in_the_grid("bicubic", align_corners=True),
+            "without align_corners: a patch has a width.",
+        ),
+        (_lost_token, "keep the class token's vector."),
+        (
+            lambda t, old, new: t,
+            "expected numbers of shape (61, 5), got shape (13, 5).",
+        ),
+    ],
+    4: [
+        (
+            lambda a: _rollout(a, lambda x: x),
+            "add the residual connection: half an identity.",
+        ),
+        (
+            lambda a: _rollout(a.flip(0)),
             "the last layer is applied last: it stands on the left.",
-            half[0] @ half[1] @ half[2],
         ),
-        ("multiply the matrices of all layers.", half[2]),
-        ("multiply the matrices; their sum is no path.", sum(half) / 3),
-        ("multiply as matrices, with @.", half[2] * half[1] * half[0]),
+        (lambda a: _half(a[-1].mean(0)), "multiply the matrices of all layers."),
         (
-            "take a half of each, so that rows sum to one.",
-            added[2] @ added[1] @ added[0],
+            lambda a: torch.stack([_half(x.mean(0)) for x in a]).mean(0),
+            "multiply the matrices; their sum is no path.",
         ),
-        ("take the mean over heads.", largest[2] @ largest[1] @ largest[0]),
-        ("rows and columns are exchanged.", right.T),
-    ]
-    found = call(answer, attention)
-    _shape(found, (4, 4))
-    compare(found, right, wrong)
-
-
-def _shape(found, expected: tuple[int, ...]) -> None:
-    if not isinstance(found, Tensor) or found.shape != expected:
-        got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-        raise Hint(f"expected a tensor of shape {expected}, got {got}.")
+        (_product, "multiply as matrices, with @."),
+        (
+            lambda a: _rollout(a, lambda x: 2 * _half(x)),
+            "take a half of each, so that rows sum to one.",
+        ),
+        (
+            lambda a: _rollout(a.amax(1, keepdim=True)),
+            "take the mean over heads.",
+        ),
+        (lambda a: _rollout(a).T, "rows and columns are exchanged."),
+    ],
+}

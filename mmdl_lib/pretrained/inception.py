@@ -35,6 +35,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmdl_lib.borders import check_image
+from mmdl_lib.pretrained import files
 
 NAME = "pt_inception-2015-12-05-6726825d.pth"
 SIZE, CLASSES = 299, 1008
@@ -223,13 +224,7 @@ def load(path: str | Path) -> Inception:
             f"expected the FID weights of Inception-v3 at {path}: fetch {NAME} from "
             "the release fid_weights of mseitzer/pytorch-fid."
         )
-    try:
-        state = dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:
-        raise ValueError(
-            f"expected the FID weights of Inception-v3 in {path}, got a damaged file "
-            "or one of another kind: fetch it again."
-        ) from error
+    state, _ = files.read(path)
     with torch.device("meta"):  # no time and memory for weights that are replaced
         model = Inception()
     ours, theirs = _shapes(model.state_dict()), _shapes(state)
@@ -245,6 +240,5 @@ def load(path: str | Path) -> Inception:
     return model.float().eval().requires_grad_(False)
 
 
-def _shapes(state: dict) -> dict[str, tuple | None]:
-    shapes = {name: tuple(getattr(value, "shape", ())) for name, value in state.items()}
-    return {k: v for k, v in shapes.items() if not k.endswith(COUNT)}
+def _shapes(state: dict[str, Tensor]) -> dict[str, tuple]:
+    return {k: tuple(v.shape) for k, v in state.items() if not k.endswith(COUNT)}

@@ -5,24 +5,20 @@
 | transformers | folder, `.safetensors`, `.bin`; `config.json` | `vit.encoder.layer` |
 | the original release | `.npz`, written by JAX | `Transformer/encoderblock_0/...` |
 
-Both expect pixels in [-1, 1], as all models of this book do.
+The model eats pixels in [-1, 1], as all models of this book do. Where a file
+`preprocessor_config.json` names another mean and deviation, the first layer takes them
+in.
 """
 
-import json
 import re
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor
 
 from mmdl_lib.models.vit import ViT, ViTConfig
-from mmdl_lib.pretrained import small
-from mmdl_lib.pretrained.clip import read
-
-FILES = ("model.safetensors", "pytorch_model.bin")
+from mmdl_lib.pretrained import files, small
 
 
 def load(source: str | Path = "shapes") -> ViT:
@@ -37,25 +33,19 @@ def load(source: str | Path = "shapes") -> ViT:
         FileNotFoundError: no such file.
         ValueError: a damaged file, or one of another model.
     """
-    path = Path(source)
-    if path.is_dir():
-        found = [path / name for name in FILES if (path / name).exists()]
-        if not found:
-            raise FileNotFoundError(
-                f"expected {' or '.join(FILES)} in the folder {path}, got neither."
-            )
-        path = found[0]
+    path = files.locate(source)
     if not path.suffix or not path.exists():
         return small.load("vit", source)
+    state, facts = files.read(path)
+    if "config" in facts:
+        return small.load("vit", path)
     if path.suffix == ".npz":
-        ours, config = from_jax(_arrays(path))
+        ours, config = from_jax(state)
     else:
-        state, facts = read(path)
-        if "config" in facts:
-            return small.load("vit", path)
-        beside = path.with_name("config.json")
-        facts = json.loads(beside.read_text()) if beside.exists() else {}
+        facts = files.read_json(path.with_name("config.json"))
         ours, config = from_transformers(state, facts)
+        if pixels := files.normalization(path):
+            _take_in(ours, *pixels)
     model = ViT(ViTConfig(**config))
     try:
         model.load_state_dict({name: value.float() for name, value in ours.items()})
@@ -151,16 +141,18 @@ def from_jax(state: dict[str, Tensor]):
     return ours, _config(ours, patch=patch) | {"heads": heads}
 
 
-def _arrays(path: Path) -> dict[str, Tensor]:
-    """Tensors of an .npz file; never runs code from a pickle."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: torch.from_numpy(file[name]) for name in file.files}
-    except (ValueError, OSError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"expected a checkpoint in {path}, got a damaged file or one of another "
-            "kind: fetch it again."
-        ) from error
+def _take_in(ours: dict[str, Tensor], mean: tuple, std: tuple) -> None:
+    """Let the first layer normalize: it sees x in [-1, 1] instead of x', in place.
+
+    x' = ((x + 1) / 2 - mean) / std = x / (2 std) + (1/2 - mean) / std for each channel;
+    nothing is padded, so that the constant goes into the bias.
+    """
+    weight = ours["projection.weight"].float()
+    mean, std = (torch.tensor(v)[:, None] for v in (mean, std))
+    each = rearrange(weight, "d (c p) -> d c p", c=3)
+    shift = (each * ((0.5 - mean) / std)).sum((1, 2))
+    ours["projection.weight"] = rearrange(each / (2 * std), "d c p -> d (c p)")
+    ours["projection.bias"] = ours["projection.bias"].float() + shift
 
 
 def _check_names(ours: dict, state: dict) -> None:

@@ -1,5 +1,6 @@
 """LARS: a learning rate of its own for each layer (You et al. 2017, 1708.03888)."""
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -13,7 +14,9 @@ class LARS(torch.optim.Optimizer):
         lambda = trust |w| / (|g| + weight_decay |w|)
         v <- momentum v + lr lambda (g + weight_decay w),    w <- w - v
 
-    so that a step depends on the direction of the gradient and not on its size.
+    so that a step depends on the direction of the gradient and not on its size. Where
+    the gradient is zero, this shortens w by the share lr trust. Where w is zero, lambda
+    is one, as in the released code of SimCLR.
     Parameters with one axis (biases, gains and offsets of norms) take part in neither
     the local rate nor the decay, as in SimCLR and BYOL: for them it is momentum SGD.
 
@@ -25,7 +28,8 @@ class LARS(torch.optim.Optimizer):
         trust: eta, the share.
 
     Raises:
-        ValueError: a negative option, or a momentum of one or more.
+        ValueError: an option that is negative or no finite number, or a momentum of one
+            or more.
     """
 
     def __init__(
@@ -38,13 +42,24 @@ class LARS(torch.optim.Optimizer):
         trust: float = 1e-3,
     ):
         options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-        options["trust"] = trust
-        if min(options.values()) < 0 or momentum >= 1:
+        super().__init__(params, options | {"trust": trust})
+
+    def add_param_group(self, param_group: dict) -> None:
+        """Take in a group, with options of its own where it names some.
+
+        Raises:
+            ValueError: as for the class.
+        """
+        options = {
+            k: param_group.get(k, default) for k, default in self.defaults.items()
+        }
+        fit = all(_number(value) and value >= 0 for value in options.values())
+        if not fit or options["momentum"] >= 1:
             raise ValueError(
-                f"expected options of at least zero and a momentum below one, got "
-                f"{options}."
+                "expected finite options of at least zero and a momentum below one, "
+                f"got {options}."
             )
-        super().__init__(params, options)
+        super().add_param_group(param_group)
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -64,10 +79,18 @@ class LARS(torch.optim.Optimizer):
         if w.ndim > 1:
             decay = group["weight_decay"]
             size, slope = w.norm(), w.grad.norm()
-            local = group["trust"] * size / (slope + decay * size)
-            # a weight of zero could never grow, a gradient of zero gives 0 / 0
-            local = torch.where((size > 0) & (slope > 0), local, torch.ones_like(local))
+            whole = slope + decay * size
+            local = group["trust"] * size / whole
+            # a weight of zero could never grow; no gradient and no decay give 0 / 0
+            local = torch.where((size > 0) & (whole > 0), local, torch.ones_like(local))
             step = local * (w.grad + decay * w)
         velocity = self.state[w].setdefault("velocity", torch.zeros_like(w))
         velocity.mul_(group["momentum"]).add_(step, alpha=group["lr"])
         w.sub_(velocity)
+
+
+def _number(value) -> bool:
+    """Whether it is a finite number; a flag is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)

@@ -1,24 +1,22 @@
-"""What the tests of all demos share: a small site, a browser, a visitor."""
+"""What the tests of all demos share: a small site, and what a reader does there."""
 
-import functools
-import http.server
 import re
 import shutil
-import threading
+import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from mmdl_lib import demos
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNTIME = ROOT / "node_modules/onnxruntime-web/dist"
-AXE = ROOT / "node_modules/axe-core/axe.min.js"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from browser import MODULES, PATIENCE, ROOT, browser, serious, serve, visit  # noqa: E402
+
+__all__ = ["browser", "serious", "visit"]  # fixtures
+RUNTIME = MODULES / "onnxruntime-web/dist"
 # what the status of a demo says when the model's first answer stands
 ANSWERS = {"clip": "Nearest:", "augment": "SimCLR in", "vit": "Most likely:"}
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
 # a demo as a notebook shows it: the widget's one text, a model that asks `kernel`
 LIVE = """async ([text, state]) => {
   const url = URL.createObjectURL(new Blob([text], {type: "text/javascript"}));
@@ -29,6 +27,7 @@ LIVE = """async ([text, state]) => {
     on: (_, f) => heard.add(f), off: (_, f) => heard.delete(f),
     send: async (message) => {
       const answer = await window.kernel(message);
+      await new Promise((resolve) => setTimeout(resolve, window.slowness ?? 0));
       heard.forEach((f) => f(answer));
     }};
   document.body.replaceChildren();
@@ -48,11 +47,6 @@ ASK = """async ([demo, size, batches]) => {
   }
   return out;
 }"""
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
 
 
 @pytest.fixture(scope="session")
@@ -88,15 +82,15 @@ def site(tmp_path_factory, runtime, page_html):
     static, vendor = folder / "_static", folder / "_static/vendor/onnxruntime"
     vendor.mkdir(parents=True)
     shutil.copy(ROOT / "book/_static/mmdl-host.js", static)
-    ignore = shutil.ignore_patterns("*.py", "__pycache__")
+    ignore = shutil.ignore_patterns("*.py", "__pycache__", "_live")
     shutil.copytree(demos.HERE, static / "demos", ignore=ignore)
     for name in demos.RUNTIME:
         shutil.copy(runtime / name, vendor)
     kinds = {"": {}, "-dark": {"theme": "dark"}, "-plain": {"runtime": "no"}}
-    for demo in demos.NAMES:
+    for demo in demos.names():
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MMDL_BUILD", "1")
-            body = getattr(demos, demo)()._repr_html_()
+            body = demos.show(demo)._repr_html_()
         for kind, options in kinds.items():
             html = page_html(body, **options)
             (folder / f"{demo}{kind}.html").write_text(html, "utf-8")
@@ -105,39 +99,8 @@ def site(tmp_path_factory, runtime, page_html):
 
 @pytest.fixture(scope="module")
 def address(site):
-    handler = functools.partial(Quiet, directory=str(site))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        path = shutil.which("chromium")
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def visit(browser):
-    """Opens a page; gives it and all that it complained about or asked of others."""
-
-    def open_page(url, **options):
-        page, faults = browser.new_page(**options), []
-        page.on(
-            "console", lambda m: m.type in ("error", "warning") and faults.append(m)
-        )
-        page.on("pageerror", lambda e: faults.append(str(e)))
-        page.on("requestfailed", lambda r: faults.append(f"failed: {r.url}"))
-        local = (url.rsplit("/", 1)[0], "data:", "blob:")
-        page.on("request", lambda r: r.url.startswith(local) or faults.append(r.url))
-        page.goto(url, wait_until="networkidle")
-        return page, faults
-
-    return open_page
+    with serve(site) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -147,40 +110,25 @@ def start():
     def load(page, demo):
         page.get_by_role("button", name=re.compile("^Load the")).click()
         answer = page.get_by_role("status").get_by_text(ANSWERS[demo])
-        answer.wait_for(timeout=30_000)
+        answer.wait_for(timeout=PATIENCE)
 
     return load
 
 
 @pytest.fixture(scope="module")
 def live(visit, address):
-    """Opens a widget as a notebook would; its own kernel answers."""
+    """Opens a widget as a notebook would; its own kernel answers, after a while."""
 
-    def open_widget(widget, keys):
-        page, faults = visit(address + "clip-plain.html")
+    def open_widget(widget, keys, slowness=0):
+        # a notebook makes its modules from text, which the policy of a page forbids
+        page, faults = visit(address + "clip-plain.html", bypass_csp=True)
         page.expose_function("kernel", widget.answer)
-        page.evaluate(LIVE, [widget._esm, {key: getattr(widget, key) for key in keys}])
+        page.evaluate("slowness => { window.slowness = slowness; }", slowness)
+        state = {key: getattr(widget, key) for key in ("title", *keys)}
+        page.evaluate(LIVE, [widget._esm, state])
         return page, faults
 
     return open_widget
-
-
-@pytest.fixture(scope="session")
-def serious():
-    """What axe finds in the demo of a page, of weight."""
-    if not AXE.exists():
-        pytest.skip("axe-core is not there: run `npm install`.")
-
-    def find(page):
-        page.add_script_tag(path=AXE)
-        found = page.evaluate("axe.run('mmdl-demo').then((r) => r.violations)")
-        return [
-            (v["id"], v["nodes"][0]["html"])
-            for v in found
-            if v["impact"] in ("serious", "critical")
-        ]
-
-    return find
 
 
 @pytest.fixture(scope="session")

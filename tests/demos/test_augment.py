@@ -14,9 +14,8 @@ from mmdl_lib.core import generator
 from mmdl_lib.data import views
 from mmdl_lib.data.shapes import to_float
 
-MODULE = (
-    'const m = await import(new URL("_static/demos/augment.js", document.baseURI));'
-)
+MODULE = """const m = await import(
+  new URL("_static/demos/augment/views.js", document.baseURI));"""
 FACTS = json.loads((demos.HERE / "augment/facts.json").read_text("utf-8"))
 SIZE = FACTS["size"]
 
@@ -231,7 +230,7 @@ def share(page, title):
     """How often a way to compare finds the partner, once all draws are done."""
     words = "Color alone finds the partner in" if title == "color" else "SimCLR in"
     text = page.get_by_role("status").get_by_text("of 96 draws")
-    text.wait_for(timeout=30_000)
+    text.wait_for(timeout=120_000)
     return int(re.search(words + r" (\d+) %", text.inner_text())[1])
 
 
@@ -336,7 +335,7 @@ def test_the_kernel_answers_the_same_numbers(pictures):
 
 def test_the_same_module_shows_what_the_kernel_answers(live):
     page, faults = live(demos.augment(), ["facts"])
-    page.get_by_text("Computed by the kernel (torch)").wait_for(timeout=30_000)
+    page.get_by_text("Computed by the kernel (torch)").wait_for(timeout=120_000)
     assert page.get_by_role("button", name="Load the").count() == 0
     assert faults == []
     page.close()

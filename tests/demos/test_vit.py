@@ -12,7 +12,9 @@ from mmdl_lib import demos, pretrained
 from mmdl_lib.data.shapes import LABELS, to_float
 from mmdl_lib.models.vit import rollout
 
-MODULE = 'const m = await import(new URL("_static/demos/vit.js", document.baseURI));'
+MODULE = (
+    'const m = await import(new URL("_static/demos/vit/demo.js", document.baseURI));'
+)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +178,7 @@ def test_the_keyboard_is_enough(visit, address, start):
     page, faults = visit(address + "vit.html")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.get_by_role("status").get_by_text("Most likely").wait_for(timeout=30_000)
+    page.get_by_role("status").get_by_text("Most likely").wait_for(timeout=120_000)
     before = status(page)
     page.keyboard.press("Tab")  # from the first scene to the second
     page.keyboard.press("Enter")

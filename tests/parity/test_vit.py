@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from transformers import ViTConfig as PeerConfig
-from transformers import ViTForImageClassification, ViTModel
+from transformers import ViTForImageClassification, ViTImageProcessorPil, ViTModel
 
 from mmdl_lib import pretrained
 from mmdl_lib.core import generator
 from mmdl_lib.models.vit import ViT
-from mmdl_lib.pretrained import vit
+from mmdl_lib.pretrained import files, vit
 
 PEERS = {
     "ours": "mmdl_lib.models.vit.ViT",
@@ -69,7 +69,9 @@ def test_both_generations_of_names_and_both_kinds_of_files_are_read(tmp_path):
     peer, image = make_peer(), pictures()
     peer.save_pretrained(tmp_path / "a")
     config = (tmp_path / "a/config.json").read_text()
-    assert "encoder.layer" in str(vit.read(tmp_path / "a/model.safetensors")[0].keys())
+    assert "encoder.layer" in str(
+        files.read(tmp_path / "a/model.safetensors")[0].keys()
+    )
     for name, write in (("b", torch.save), ("c", save_file)):
         folder = tmp_path / name
         folder.mkdir()
@@ -102,8 +104,26 @@ def test_what_no_weight_shows_comes_from_the_config(tmp_path):
         vit.load(tmp_path)
 
 
+@torch.no_grad()
+def test_a_file_names_its_own_mean_and_deviation(tmp_path):
+    peer = make_peer()
+    peer.save_pretrained(tmp_path)
+    # other for each color, and not the usual 0.5
+    facts = {"image_mean": [0.4, 0.55, 0.6], "image_std": [0.6, 0.45, 0.3]}
+    eyes = ViTImageProcessorPil(**facts, do_resize=False)
+    eyes.save_pretrained(tmp_path)
+    pixels = torch.randint(256, (2, 3, 32, 32), generator=generator(0))
+    seen = eyes(list(pixels.byte().numpy()), return_tensors="pt")["pixel_values"]
+    model = vit.load(tmp_path)
+    want = peer(seen).logits
+    assert torch.allclose(model(pixels / 127.5 - 1), want, atol=1e-5)
+
+
 def original(model: ViT) -> dict[str, np.ndarray]:
-    """The weights of a model under the names and in the layout of the JAX release."""
+    """The weights of a model under the names and in the layout of the JAX release.
+
+    Written a second time, because no package of the tests makes such files.
+    """
     config, state = model.config, model.state_dict()
     width, heads, patch = config.width, config.heads, config.patch
     flat = state["projection.weight"].reshape(width, 3, patch, patch)

@@ -1,10 +1,9 @@
 """EfficientNet: ImageNet's real weights on real photographs, and public files."""
 
-import json
-
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import EfficientNetImageProcessorPil
 
 from mmdl_lib import pretrained
 from mmdl_lib.core import generator
@@ -57,7 +56,11 @@ def test_the_weights_want_their_own_normalization(lite0):
 
 
 def their_names(state):
-    """Our names of Lite0 back into those of efficientnet_pytorch."""
+    """Our names back into those of efficientnet_pytorch.
+
+    Written a second time, because that package is not among those of the tests; the
+    real file of Lite0 checks all of it but the squeeze.
+    """
     back = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
     theirs = {}
     for name, value in state.items():
@@ -104,13 +107,30 @@ def test_a_transformers_folder_gives_the_same_numbers(tmp_path, kind):
     if kind == "bin":
         (tmp_path / "model.safetensors").unlink()
         torch.save(state, tmp_path / "pytorch_model.bin")
-    pixels = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.5, 0.4, 0.3]}
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(pixels))
     model = pretrained.load("efficientnet", tmp_path)
-    assert model.config.mean == (0.4, 0.5, 0.6) and not model.training
+    assert not model.training
     image = torch.rand(2, 3, 64, 64, generator=generator(0)) * 2 - 1
-    logits = peer(normalized(image, model.config)).logits
+    logits = peer(normalized(image, SMALL)).logits
     assert torch.allclose(model(image), logits, rtol=1e-4, atol=1e-4 * logits.std())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("include_top", [True, False])
+def test_a_file_names_its_own_mean_and_deviation(tmp_path, include_top):
+    peer = peer_of(SMALL)
+    peer.save_pretrained(tmp_path)
+    # other for each color, and neither ImageNet's nor 0.5
+    facts = {"image_mean": [0.4, 0.55, 0.6], "image_std": [0.6, 0.45, 0.3]}
+    eyes = EfficientNetImageProcessorPil(
+        **facts, include_top=include_top, do_resize=False, do_center_crop=False
+    )
+    eyes.save_pretrained(tmp_path)
+    model = pretrained.load("efficientnet", tmp_path)
+    pixels = torch.randint(256, (2, 3, 64, 64), generator=generator(0))
+    seen = eyes(list(pixels.byte().numpy()), return_tensors="pt")["pixel_values"]
+    logits = peer(seen).logits
+    found = model(pixels / 127.5 - 1)
+    assert torch.allclose(found, logits, rtol=1e-4, atol=1e-4 * logits.std())
 
 
 def test_missing_weights_are_named_in_one_sentence(tmp_path, monkeypatch):

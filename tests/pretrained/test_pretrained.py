@@ -1,29 +1,26 @@
 """Shipped weights do what their results say; public checkpoints are read."""
 
 import copy
-import json
-from dataclasses import asdict
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from mmdl_lib import pretrained
-from mmdl_lib.core import generator
 from mmdl_lib.data import shapes
-from mmdl_lib.models.clip import CLIPConfig, ViTConfig
-from mmdl_lib.models.resnet import ResNet
-from mmdl_lib.pretrained import clip, small
+from mmdl_lib.pretrained import small
 from mmdl_lib.record import results
 from tests.parity.test_clip import (
     ORIGINAL_RESNET,
     ORIGINAL_VIT,
     VIT,
     batch_with_end_tokens,
-    noisy_peer,
+    noisy,
     original_peer,
     transformers_peer,
 )
+from tests.parity.test_efficientnet import SMALL, peer_of
+from tests.parity.test_vit import make_peer
 
 
 @torch.no_grad()
@@ -45,7 +42,7 @@ def test_zero_shot_accuracy_on_new_pictures_equals_the_recorded_one(pairs):
 
 def original_file(tmp_path, config, kind):
     """A file of random weights as OpenAI or OpenCLIP would write it, and its model."""
-    peer = noisy_peer(original_peer(config))
+    peer = noisy(original_peer(config))
     path = tmp_path / f"model{'.safetensors' if kind == 'safetensors' else '.pt'}"
     state = peer.state_dict()
     if kind == "archive":
@@ -97,7 +94,7 @@ def test_openai_and_openclip_files_give_the_original_numbers(tmp_path, config, k
 @pytest.mark.parametrize("activation", ["quick_gelu", "gelu"])
 @pytest.mark.parametrize("safe", [True, False])
 def test_a_transformers_folder_gives_the_same_numbers(tmp_path, activation, safe):
-    peer = noisy_peer(transformers_peer(VIT, activation))
+    peer = noisy(transformers_peer(VIT, activation))
     peer.save_pretrained(tmp_path)
     path = tmp_path / "model.safetensors"
     if not safe:
@@ -108,6 +105,28 @@ def test_a_transformers_folder_gives_the_same_numbers(tmp_path, activation, safe
     theirs = peer(input_ids=tokens, pixel_values=image, attention_mask=mask)
     logits = model(image, tokens, mask).logits
     assert torch.allclose(logits, theirs.logits_per_image, atol=2e-4)
+    folder, _ = pretrained.load("clip", tmp_path)
+    assert torch.equal(folder(image, tokens, mask).logits, logits)
+
+
+@pytest.mark.parametrize(
+    "slug, name",
+    [
+        ("clip", "config.json"),
+        ("vit", "config.json"),
+        ("vit", "preprocessor_config.json"),
+        ("efficientnet", "config.json"),
+        ("efficientnet", "preprocessor_config.json"),
+    ],
+)
+def test_a_cut_file_beside_the_weights_is_named_in_one_sentence(tmp_path, slug, name):
+    peers = {"clip": lambda: transformers_peer(VIT), "vit": make_peer}
+    peers["efficientnet"] = lambda: peer_of(SMALL)
+    peers[slug]().save_pretrained(tmp_path)
+    whole = (tmp_path / "config.json").read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=f"one JSON object in .*{name}, got a damaged"):
+        pretrained.load(slug, tmp_path)
 
 
 def test_the_activation_can_be_named_because_no_file_shows_it(tmp_path):
@@ -122,7 +141,7 @@ def test_the_activation_can_be_named_because_no_file_shows_it(tmp_path):
 def test_missing_weights_are_named_in_one_sentence(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="path of a file"):
         pretrained.load("clip", tmp_path / "none.safetensors")
-    monkeypatch.setattr(clip, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(small, "WEIGHTS", tmp_path)
     with pytest.raises(FileNotFoundError, match="python recipes/clip.py"):
         pretrained.load("clip", "shapes")
 
@@ -130,7 +149,7 @@ def test_missing_weights_are_named_in_one_sentence(tmp_path, monkeypatch):
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
 def test_damaged_weights_are_named_in_one_sentence(tmp_path, suffix):
     path = tmp_path / f"damaged{suffix}"
-    whole = (clip.WEIGHTS / "clip_shapes.safetensors").read_bytes()
+    whole = (small.WEIGHTS / "clip_shapes.safetensors").read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="a damaged file or one of another kind"):
         pretrained.load("clip", path)
@@ -166,30 +185,10 @@ def test_the_resnet_weights_have_their_recorded_accuracy(tmp_path):
     right = (model(image).argmax(1) == label + scenes.shape[:, 0]).float().mean().item()
     assert right == pytest.approx(results("resnet")["weights"]["accuracy"], abs=0.04)
     path = tmp_path / "damaged.safetensors"
-    path.write_bytes((clip.WEIGHTS / "resnet_shapes.safetensors").read_bytes()[:5000])
+    path.write_bytes((small.WEIGHTS / "resnet_shapes.safetensors").read_bytes()[:5000])
     with pytest.raises(ValueError, match="a damaged or foreign file"):
         pretrained.load("resnet", path)
     with pytest.raises(ValueError, match="a damaged or foreign file"):
-        pretrained.load("resnet", clip.WEIGHTS / "clip_shapes.safetensors")
+        pretrained.load("resnet", small.WEIGHTS / "clip_shapes.safetensors")
     with pytest.raises(FileNotFoundError, match="python recipes/resnet.py"):
         pretrained.load("resnet", tmp_path / "none.safetensors")
-
-
-@torch.no_grad()
-def test_what_save_writes_load_reads(tmp_path, monkeypatch):
-    monkeypatch.setattr(small, "WEIGHTS", tmp_path)
-    torch.manual_seed(0)
-    model = ResNet.from_preset("tiny-bottleneck").eval()
-    pretrained.save(model, "resnet", "noise")
-    again = pretrained.load("resnet", "noise")
-    assert again.config == model.config
-    assert [p.name for p in tmp_path.iterdir()] == ["resnet_noise.safetensors"]
-    image = ResNet.example_batch(model.config, 2, generator=generator(0))["image"]
-    # half precision on disk: eleven bits
-    assert torch.allclose(again(image), model(image), rtol=1e-2, atol=1e-2)
-
-
-def test_a_config_inside_a_config_is_rebuilt():
-    config = CLIPConfig(vision=ViTConfig(patch=8))
-    stored = json.loads(json.dumps(asdict(config)))
-    assert small._config(CLIPConfig(), stored) == config

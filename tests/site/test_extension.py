@@ -1,6 +1,7 @@
 """The extension of the site, without a browser."""
 
 import json
+import re
 import sys
 import zipfile
 from io import StringIO
@@ -17,6 +18,7 @@ import mmdl_access  # noqa: E402
 import mmdl_api  # noqa: E402
 import mmdl_fold  # noqa: E402
 import mmdl_icons  # noqa: E402
+import mmdl_plan  # noqa: E402
 import zip_site  # noqa: E402
 
 PARITY = {
@@ -39,7 +41,7 @@ CLAIM = {
     "holds": "partly",
     "note": "",
 }
-COVERAGE = "row,page,anchor,title\nS001,index,here,A topic\n"
+COVERAGE = "row,anchor,title\nS001,here,A topic\n"
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def build(tmp_path):
         for name, content in files.items():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_text(content)
-        options = {"extensions": ["myst_parser", "mmdl_tables"]}
+        options = {"extensions": ["myst_parser", "mmdl_tables", "mmdl_plan"]}
         folders, warnings = (source, None, out, tmp_path / "trees"), StringIO()
         with docutils_namespace():  # forget what an earlier test registered
             app = Sphinx(*folders, "html", options, status=None, warning=warnings)
@@ -62,9 +64,10 @@ def build(tmp_path):
     return run
 
 
-def coverage(build, text):
+def coverage(build, text, **more):
     page = "```{mmdl-coverage}\n:s: 2\n:f: 2\n```"
-    return build(page, {"book/coverage.csv": text})
+    files = {"index": text, **more}
+    return build(page, {f"book/coverage/{k}.csv": v for k, v in files.items()})
 
 
 def test_coverage_counts_its_rows_and_links_to_the_place(build):
@@ -74,14 +77,23 @@ def test_coverage_counts_its_rows_and_links_to_the_place(build):
     assert 'href="#here"' in html
 
 
+def test_coverage_adds_the_files_of_all_chapters(build):
+    other = "row,anchor,title\nF002,sec-other,Another\n"
+    page = "---\norphan: true\n---\n(sec-other)=\n# Other\n"
+    text = "```{mmdl-coverage}\n:s: 2\n:f: 2\n```"
+    files = {"other.md": page, "book/coverage/other.csv": other}
+    html, warnings = build(text, files | {"book/coverage/index.csv": COVERAGE})
+    assert warnings == ""
+    assert "2 of 4 rows" in html and html.index("F002") < html.index("S001")
+
+
 @pytest.mark.parametrize(
     "row, complaint",
     [
-        ("S003,index,here,A topic", "expected a row of the inventory, got 'S003'"),
-        ("X001,index,here,A topic", "expected a row of the inventory, got 'X001'"),
-        ("S001,index,here,A topic", "expected S001 once"),
-        ("S002,nowhere,here,A topic", "expected a page of the book in S002"),
-        ("S002,index,nowhere,A topic", "undefined label: 'nowhere'"),
+        ("S003,here,A topic", "expected a row of the inventory, got 'S003'"),
+        ("X001,here,A topic", "expected a row of the inventory, got 'X001'"),
+        ("S001,here,A topic", "expected S001 once, index.csv has it, too"),
+        ("S002,nowhere,A topic", "undefined label: 'nowhere'"),
     ],
 )
 def test_a_wrong_row_of_coverage_stops_the_strict_build(build, row, complaint):
@@ -89,9 +101,85 @@ def test_a_wrong_row_of_coverage_stops_the_strict_build(build, row, complaint):
     assert complaint in warnings
 
 
+def test_a_coverage_file_of_no_page_stops_the_strict_build(build):
+    row = COVERAGE.replace("S001", "S002")
+    _, warnings = coverage(build, COVERAGE, nothing=row)
+    assert "nothing.csv: expected the name of a page" in warnings
+
+
+PLAN = "number,title\n1,Begin\n1.1,Words\n1.1.1,Letters\n1.1.2,Old name\n1.1.10,Later\n"
+CHAPTER = """---
+orphan: true
+---
+(sec-names)=
+# 1.1.2 Names
+"""
+TOC = "format: jb-book\nroot: index\nchapters:\n- file: names\n- file: plain\n"
+
+
+def notebook(title, **metadata):
+    source = [f"(sec-x)=\n# {title}\n\nTakes 20 to 25 minutes.\n"]
+    cell = {"cell_type": "markdown", "metadata": {}, "id": "x", "source": source}
+    whole = {"cells": [cell], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(whole)
+
+
+def test_the_plan_shows_written_pages_as_links_in_the_order_of_their_numbers(build):
+    files = {"book/plan.csv": PLAN, "_toc.yml": TOC, "names.md": CHAPTER}
+    html, warnings = build("```{mmdl-plan}\n```", files)
+    assert warnings == ""
+    shown = re.sub(r"<[^>]+>", "", html[html.index("<strong>1 Begin") :])
+    order = ["1 Begin", "1.1 Words", "1.1.1 Letters", "1.1.2 Names", "1.1.10 Later"]
+    places = [shown.index(words) for words in order]
+    assert places == sorted(places) and "Old name" not in html
+    assert len(re.findall(r'href="names.html"', html)) == 1
+    assert html.count("<ul") - html.count('<ul class="search') >= 2
+
+
+def test_the_table_of_a_part_says_what_is_written_and_what_is_planned(build):
+    files = {"book/plan.csv": PLAN, "_toc.yml": TOC, "names.md": CHAPTER}
+    html, warnings = build("```{mmdl-part} 1.1\n```", files)
+    assert warnings == ""
+    rows = re.findall(r"<tr.*?</tr>", html, re.S)
+    cells = [re.sub(r"<[^>]+>|\s+", " ", row).split() for row in rows[1:]]
+    assert [(row[0], row[-1]) for row in cells] == [
+        ("1.1.1", "planned"),
+        ("1.1.2", "written"),
+        ("1.1.10", "planned"),
+    ]
+    _, warnings = build("```{mmdl-part} 7.1\n```", files)
+    assert "expected a part that has chapters, got '7.1'" in warnings
+
+
+def test_the_head_of_a_notebook_says_number_question_and_minutes(tmp_path):
+    asks = {"asks": "What is a name?"}
+    (tmp_path / "a.ipynb").write_text(notebook("3.1.2 Names", mmdl=asks))
+    (tmp_path / "b.ipynb").write_text(notebook("Names"))
+    found = mmdl_plan.head(tmp_path, "a")
+    assert found == ("3.1.2", "Names", "a", "What is a name?", "20 to 25")
+    assert mmdl_plan.head(tmp_path, "b") is None
+
+
+def test_two_pages_of_one_number_stop_the_strict_build(build):
+    files = {"book/plan.csv": PLAN, "_toc.yml": TOC, "names.md": CHAPTER}
+    files["plain.md"] = CHAPTER.replace("sec-names", "sec-plain")
+    _, warnings = build("```{mmdl-plan}\n```", files)
+    assert "expected one page of number 1.1.2, got names and plain" in warnings
+
+
+def test_every_chapter_of_the_book_is_in_the_plan_and_has_its_question():
+    written = {p.file: p for p in mmdl_plan.pages(ROOT) if p.file}
+    for path in ROOT.glob("notebooks/*/*.ipynb"):
+        if not path.stem.endswith("_further"):
+            name = path.relative_to(ROOT).with_suffix("").as_posix()
+            assert written[name].asks.endswith("?"), name
+            folder = path.parent.name.removeprefix("ch").split("_")
+            assert written[name].number.split(".")[:2] == folder[:2], name
+
+
 def parity(build, **changes):
     text = json.dumps([PARITY | changes])
-    return build("```{mmdl-parity}\n```", {"results/parity.json": text})
+    return build("```{mmdl-parity}\n```", {"results/parity/clip.json": text})
 
 
 def test_parity_shows_the_measured_difference(build):
@@ -151,12 +239,28 @@ def test_docstrings_become_restructured_text(markdown, rst):
     assert mmdl_api.to_rst(markdown) == rst
 
 
-def test_a_wildcard_names_each_module_once():
-    names = mmdl_api.modules(["mmdl_lib.train", "mmdl_lib.*", "mmdl_lib.core"])
+def test_a_wildcard_names_each_module_once_and_leaves_out_what_it_should():
+    without = ["mmdl_lib.data", "mmdl_lib.metrics.bleu"]
+    lines = ["mmdl_lib.train", "mmdl_lib.*", "mmdl_lib.core"]
+    names = mmdl_api.modules(lines, without)
     assert names[0] == "mmdl_lib.train"
     assert names[-1] == "mmdl_lib.core"
     assert len(names) == len(set(names))
-    assert not any("__main__" in name for name in names)
+    assert {"mmdl_lib.viz", "mmdl_lib.viz.plots", "mmdl_lib.metrics"} <= set(names)
+    assert not [n for n in names if "__main__" in n or "._" in n or ".data" in n]
+    assert "mmdl_lib.metrics.bleu" not in names
+
+
+def test_every_public_module_has_its_place_on_one_page_of_the_reference():
+    shown, left_out = [], ["mmdl_lib.exercises", "mmdl_lib.demos"]
+    for page in sorted(ROOT.glob("book/api*.md")):
+        (block,) = re.findall(r"```{mmdl-api}\n(.*?)```", page.read_text(), re.S)
+        options = re.findall(r"^:without: (.*)$", block, re.M)
+        lines = [line for line in block.splitlines() if not line.startswith(":")]
+        shown += mmdl_api.modules(lines, " ".join(options).split())
+    public = mmdl_api.modules(["mmdl_lib.*"], left_out)
+    packages = {"mmdl_lib.data", "mmdl_lib.models"}  # their pages say what they hold
+    assert sorted(shown) == sorted(set(public) - packages)
 
 
 def test_icons_are_found_by_name_and_by_alias():

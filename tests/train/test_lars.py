@@ -62,6 +62,24 @@ def test_weights_or_gradients_of_zero_stay_finite():
     assert torch.equal(v.detach(), torch.ones(1, 2))
 
 
+def test_a_gradient_of_zero_shortens_a_weight_by_its_share():
+    w = weight([[3.0, 4.0]])
+    w.grad = torch.zeros(1, 2)
+    # lambda = trust / weight_decay, so that lambda weight_decay w = trust w
+    LARS([w], lr=2.0, weight_decay=0.1, trust=0.01).step()
+    assert torch.allclose(w.detach(), 0.98 * torch.tensor([[3.0, 4.0]]))
+
+
+def test_the_step_of_a_gradient_near_zero_goes_over_into_that_of_zero():
+    ends = []
+    for slope in (1e-12, 0.0):
+        w = weight([[3.0, 4.0]])
+        w.grad = torch.tensor([[slope, 0.0]])
+        LARS([w], lr=2.0, weight_decay=0.1, trust=0.01).step()
+        ends.append(w.detach())
+    assert torch.allclose(*ends)
+
+
 def test_a_stored_state_goes_on_where_it_was():
     ways = []
     for stop in (False, True):
@@ -87,8 +105,22 @@ def test_the_training_loop_takes_it():
     assert history.last() < 0.7 * history.losses["loss"][0]
 
 
-def test_impossible_options_are_named():
+@pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay", "trust"])
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_impossible_options_are_named(name, value):
+    w = weight([1.0])
+    with pytest.raises(ValueError, match=f"at least zero .* got .*'{name}': {value}"):
+        LARS([w], **{"lr": 1.0} | {name: value})
+    with pytest.raises(ValueError, match=f"'{name}': {value}"):
+        LARS([{"params": [w], name: value}], lr=1.0)
+
+
+@pytest.mark.parametrize("value", [True, "0.9", None])
+def test_options_that_are_no_numbers_are_named(value):
+    with pytest.raises(ValueError, match="finite options"):
+        LARS([{"params": [weight([1.0])], "trust": value}], lr=1.0)
+
+
+def test_a_momentum_of_one_never_forgets_and_is_refused():
     with pytest.raises(ValueError, match="momentum below one"):
         LARS([weight([1.0])], lr=1.0, momentum=1.0)
-    with pytest.raises(ValueError, match="at least zero"):
-        LARS([weight([1.0])], lr=-1.0)

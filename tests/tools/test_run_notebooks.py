@@ -1,0 +1,103 @@
+"""Notebooks run where something changed, and what they computed is kept."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_cache import get_cache
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = "nbval-check-output"
+
+
+def write(path, *sources, **first):
+    cells = [new_code_cell(source, id=f"c{i}") for i, source in enumerate(sources)]
+    cells[0].update(first)
+    notebook = new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    root = tmp_path_factory.mktemp("repository")
+    (root / "mmdl_lib").mkdir()
+    for name in ("__init__", "left", "right"):
+        (root / f"mmdl_lib/{name}.py").write_text("value = 1\n")
+    (root / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    code = "from mmdl_lib import {0}\n{0}.value"
+    for name in ("left", "right"):
+        write(root / f"notebooks/ch/{name}.ipynb", code.format(name), "print('end')")
+    return root
+
+
+def run(root, patience=60):
+    code = "import sys, pathlib, run_notebooks as r\n"
+    code += "sys.exit(r.main([], pathlib.Path(sys.argv[1]), int(sys.argv[2])))"
+    paths = os.pathsep.join([str(root), str(ROOT / "tools")])
+    place = os.environ | {"PYTHONPATH": paths}
+    command = [sys.executable, "-c", code, str(root), str(patience)]
+    done = subprocess.run(command, env=place, cwd=root, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def values(root):
+    """What the first cell of each notebook gives in the cache of Jupyter Book."""
+    cache, found = get_cache(root / "_build/.jupyter_cache"), {}
+    for path in sorted(root.glob("notebooks/*/*.ipynb")):
+        try:
+            _, notebook = cache.merge_match_into_notebook(nbformat.read(path, 4))
+        except KeyError:
+            continue
+        found[path.stem] = notebook.cells[0].outputs[0]["data"]["text/plain"]
+    return found
+
+
+def test_what_changed_runs_again_and_only_that(repository):
+    code, text = run(repository)
+    assert code == 0 and "2 notebooks, 2 to run." in text, text
+    assert values(repository) == {"left": "1", "right": "1"}
+    copy = repository / "_build/executed/notebooks/ch/left.ipynb"
+    executed = json.loads(copy.read_text())
+    assert [cell["execution_count"] for cell in executed["cells"]] == [1, 2]
+    assert executed["metadata"]["mmdl"]["seconds"] > 0
+    (repository / "mmdl_lib/left.py").write_text("value = 2\n")
+    code, text = run(repository)
+    assert code == 0 and "2 notebooks, 1 to run." in text
+    assert values(repository) == {"left": "2", "right": "1"}
+    # the cache comes back from the executed copies
+    (repository / "_build/.jupyter_cache/global.db").write_bytes(b"half a file")
+    assert "2 notebooks, 0 to run." in run(repository)[1]
+    assert values(repository) == {"left": "2", "right": "1"}
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("import time; time.sleep(90)", "Timeout of 2 seconds exceeded"),
+        ("import ipywidgets as w\nw.IntSlider()", "expected no live widget"),
+    ],
+)
+def test_a_red_notebook_is_named_and_never_shown(tmp_path, source, complaint):
+    (tmp_path / "mmdl_lib").mkdir()
+    write(tmp_path / "notebooks/ch/red.ipynb", "1", source)
+    code, text = run(tmp_path, 2 if "sleep" in source else 60)
+    assert code == 1 and "got red: red.ipynb" in text and complaint in text
+    assert not (tmp_path / "_build").exists()
+
+
+def test_an_output_that_is_kept_on_purpose_must_come_again(tmp_path):
+    (tmp_path / "mmdl_lib").mkdir()
+    path = tmp_path / "notebooks/ch/kept.ipynb"
+    old = [new_output("stream", name="stdout", text="2\n")]
+    tags = {"metadata": {"tags": [KEPT]}, "execution_count": 1}
+    for number, code in ((1, 1), (2, 0)):
+        write(path, f"print({number})", outputs=old, **tags)
+        assert run(tmp_path)[0] == code
