@@ -40,9 +40,8 @@ TINY = replace(BYOL.PRESETS["tiny"], tau=0.97)
 @cache
 def pictures(n, seed):
     """Large solid shapes and the number of the shape, one of eight."""
-    scenes = shapes.sample(12 * n, seed=seed, objects=1, held_out="include")
-    plain = (scenes.size[:, 0] == 2) & (scenes.texture[:, 0] == 0)
-    scenes = scenes[plain.nonzero()[:n, 0]]
+    plain = {"objects": 1, "sizes": "large", "textures": "solid"}
+    scenes = shapes.sample(n, seed=seed, held_out="include", **plain)
     return shapes.to_float(scenes.render(16)), scenes.shape[:, 0]
 
 

@@ -102,8 +102,8 @@ def compound(budget):
 @cache
 def pictures(n, seed, resolution):
     """Single small objects; shape and texture give 24 classes."""
-    scenes = shapes.sample(4 * n, seed=seed, objects=1, held_out="include")
-    scenes = scenes[(scenes.size[:, 0] == 0).nonzero()[:n, 0]]
+    options = {"objects": 1, "sizes": "small", "held_out": "include"}
+    scenes = shapes.sample(n, seed=seed, **options)
     image = scenes.render(resolution).contiguous(memory_format=torch.channels_last)
     return image, 3 * scenes.shape[:, 0] + scenes.texture[:, 0]
 

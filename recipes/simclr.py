@@ -31,8 +31,8 @@ SEEN = {"crop": CROP, "crop and color": VIEWS}
 @cache
 def pictures(n, seed, *, style="noisy"):
     """Large objects, each in a window of 16 x 16 pixels; their shapes and colors."""
-    drawn = shapes.sample(4 * n, seed=seed, objects=1, held_out="include", style=style)
-    scenes = drawn[(drawn.size[:, 0] == 2).nonzero()[:n, 0]]
+    options = {"objects": 1, "sizes": "large", "held_out": "include", "style": style}
+    scenes = shapes.sample(n, seed=seed, **options)
     return unlabeled.windows(scenes, seed), scenes.shape[:, 0], scenes.color[:, 0]
 
 

@@ -24,25 +24,23 @@ from mmdl_lib.models.vit import ViT, ViTConfig
 
 STEPS, BATCH = 300, 64
 SIZES = (500, 4000, 32_000)
-CLEAR = {"resolution": 32, "sizes": (1, 2), "pairs": True}  # what the weights learn
+CLEAR = {
+    "resolution": 32,
+    "sizes": ("medium", "large"),
+    "pairs": True,
+}  # what the weights learn
+HALF = {None: (0, 32), "left": (0, 15), "right": (17, 32)}
 SMALL = ViTConfig(image_size=(16, 16), patch=4, width=64, depth=4, heads=4, classes=8)
 
 
 @cache
-def pictures(n, seed, *, resolution=16, sizes=(2,), pairs=False, side=None):
+def pictures(n, seed, *, resolution=16, sizes="large", pairs=False, side=None):
     """Single solid objects, and their number among 8 shapes or 64 color-shape pairs.
 
     `side` keeps the centers in the left or right half of the picture.
     """
-    n = lab.short(n, least=500)
-    # enough scenes that n of the wanted kind are among them
-    scenes = shapes.sample(40 * n, seed=seed, objects=1, held_out="include")
-    good = torch.isin(scenes.size[:, 0], torch.tensor(sizes))
-    good &= scenes.texture[:, 0] == 0
-    x = scenes.center[:, 0, 0]
-    if side:
-        good &= x < 15 if side == "left" else x > 17
-    scenes = scenes[good.nonzero()[:n, 0]]
+    options = {"objects": 1, "sizes": sizes, "textures": "solid", "x": HALF[side]}
+    scenes = shapes.sample(n, seed=seed, held_out="include", **options)
     label = scenes.shape[:, 0] + 8 * scenes.color[:, 0] * pairs
     return scenes.render(resolution), label
 

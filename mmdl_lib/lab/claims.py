@@ -7,14 +7,15 @@ A claim compares two arms of the same seed, so the unit is the difference within
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmdl_lib.record import LEAST_SEEDS, interval, verdict
 
 PILOT = 100  # seeds from here on choose settings and are never reported
-# where numbers stand, such as "group/arm/metric" or "g/a/loss/-1 - g/b/loss/-1", or a
-# function of all groups of one seed
+# where numbers stand, such as "group/arm/metric", "g/a/loss/-1 - g/b/loss/-1" or
+# "g/a/share - 0.5"; or a function of all groups of one seed
 Quantity = str | Callable[[Mapping], float | int]
 
 
@@ -169,6 +170,8 @@ def take(run: Mapping, quantity: Quantity) -> float | int:
 
 
 def _at(run: Mapping, path: str) -> float | int:
+    with suppress(ValueError):
+        return float(path)
     value = run
     for name in path.split("/"):
         value = value[int(name)] if isinstance(value, list) else value[name]

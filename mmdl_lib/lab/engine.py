@@ -267,6 +267,8 @@ class Lab:
     def summary(self) -> list[dict]:
         """Judge the claims, keep them beside the runs, and print them."""
         whole, found = self._whole(), []
+        if not self.claims:
+            return found
         for claim in self.claims:
             try:
                 found.append(judge(claim, whole))
