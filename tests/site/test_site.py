@@ -79,7 +79,9 @@ def test_a_page_has_no_fault_and_fits_a_phone(visit, address, name):
 def test_axe_finds_nothing_serious(visit, serious, address, name, scheme):
     page, _ = visit(address + name, color_scheme=scheme)
     # the theme's script may come last on a busy machine; without it this times out
-    page.wait_for_function(f"document.documentElement.dataset.theme == '{scheme}'")
+    page.wait_for_function(
+        f"() => document.documentElement.dataset.theme == '{scheme}'"
+    )
     assert serious(page) == []
     page.close()
 
@@ -124,7 +126,7 @@ def test_the_address_of_the_site_opens_from_a_file(visit, unpacked):
 def summaries(page):
     """The words that the search shows of the pages it found."""
     page.wait_for_function(
-        "document.querySelector('.search-summary').innerText.includes('finished')"
+        "() => document.querySelector('.search-summary').innerText.includes('finished')"
     )
     page.locator(".search p.context").first.wait_for()
     return page.locator(".search p.context").all_inner_texts()
