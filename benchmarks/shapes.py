@@ -1,8 +1,12 @@
-"""How fast the shapes world is made: scenes and pictures per second, best of five.
+"""How fast one thread makes the shapes world: scenes and pictures per second.
 
-Run: python benchmarks/shapes.py [threads]
+Each figure is the best of five. Seconds are those of the process, so that other work on
+the machine disturbs little; the load is printed beside.
+
+Run: python benchmarks/shapes.py [scenes]
 """
 
+import os
 import sys
 import time
 
@@ -10,37 +14,43 @@ import torch
 
 from mmdl_lib.data import shapes
 
-TARGET = 20_000  # pictures of 32 x 32 per second, scenes included
+TARGET = 50_000  # pictures of 32 x 32 per second on one thread, scenes included
 
 
-def best(function, n: int) -> float:
-    """Items per second in the fastest of five runs, after one to warm up."""
+def best(function, n: int, *, runs: int = 5) -> float:
+    """Items per second in the fastest of several runs, after one to warm up."""
     function()
     seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
+    for _ in range(runs):
+        start = time.process_time()
         function()
-        seconds.append(time.perf_counter() - start)
-    return n / min(seconds)
+        seconds.append(time.process_time() - start)
+    return n / max(min(seconds), 1e-9)
 
 
-def main(threads: int = 1, n: int = 8192) -> None:
-    torch.set_num_threads(threads)
-    scenes = shapes.sample(n, seed=0)
-    print(
-        f"{n} scenes of one to four objects, {threads} thread(s), "
-        f"torch {torch.__version__}"
-    )
-    print(
-        f"scenes alone            {best(lambda: shapes.sample(n, seed=0), n):>9,.0f} /s"
-    )
-    for size in (32, 64):
-        speed = best(lambda size=size: scenes.render(size), n)
-        print(f"pictures {size} x {size}        {speed:>9,.0f} /s")
-    few = scenes[:64]
-    print(f"32 x 32 in batches of 64{best(few.render, 64):>9,.0f} /s")
-    both = best(lambda: shapes.sample(n, seed=0).render(), n)
-    print(f"scenes and 32 x 32      {both:>9,.0f} /s (target {TARGET:,})")
+def row(name: str, speed: float, note: str = "") -> None:
+    print(f"{name:<36}{speed:>10,.0f} /s{note}")
+
+
+def main(n: int = 8192) -> None:
+    torch.set_num_threads(1)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    print(f"{n} scenes, one thread, torch {torch.__version__}, load {load:.1f}")
+    row("scenes alone", best(lambda: shapes.sample(n, seed=0), n))
+    few = shapes.sample(64, seed=0)
+    row("32 x 32 in batches of 64", best(few.render, 64))
+    for style in (*shapes.STYLES, shapes.OWN):
+        objects = 1 if style == shapes.OWN else (1, 4)
+        scenes = shapes.sample(n, seed=0, style=style, objects=objects)
+        for size in (16, 64):
+            speed = best(lambda size=size, scenes=scenes: scenes.render(size), n)
+            row(f"{style}, {size} x {size}", speed)
+
+        def both(style=style, objects=objects):
+            return shapes.sample(n, seed=0, style=style, objects=objects).render()
+
+        note = f" (target {TARGET:,})"
+        row(f"{style}, scenes and 32 x 32", best(both, n), note)
 
 
 if __name__ == "__main__":

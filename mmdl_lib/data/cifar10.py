@@ -20,6 +20,8 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from mmdl_lib.borders import check_choice
+
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse")
 CLASSES += ("ship", "truck")
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -47,8 +49,7 @@ def load(
         FileNotFoundError: the files are not there and `download` is off.
         OSError: the archive cannot be fetched.
     """
-    if split not in FILES:
-        raise ValueError(f"expected split to be train or test, got {split!r}.")
+    check_choice("split", split, FILES)
     place = Path(folder) / "cifar-10-batches-bin"
     missing = [name for name in FILES[split] if not (place / name).exists()]
     if missing and download:

@@ -9,8 +9,13 @@ are. So the test set is the end of the file.
 """
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 from torch import Tensor
+
+from mmdl_lib.borders import check_choice
+from mmdl_lib.data._pixels import to_float
+
+__all__ = ["SPLITS", "TRAIN", "load", "to_float"]
 
 TRAIN = 1437  # pictures before the split; 360 stand behind it
 SPLITS = {"train": slice(0, TRAIN), "test": slice(TRAIN, None)}
@@ -26,8 +31,7 @@ def load(split: str) -> tuple[UInt8[Tensor, "b 1 8 8"], Int[Tensor, " b"]]:
         ValueError: another split.
         ModuleNotFoundError: scikit-learn is not installed.
     """
-    if split not in SPLITS:
-        raise ValueError(f"expected split to be train or test, got {split!r}.")
+    check_choice("split", split, SPLITS)
     try:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError as error:
@@ -38,8 +42,3 @@ def load(split: str) -> tuple[UInt8[Tensor, "b 1 8 8"], Int[Tensor, " b"]]:
     ink = torch.from_numpy(found.images)[SPLITS[split], None]
     image = (ink * 255 / 16).round().to(torch.uint8)  # 17 levels of ink, 0 to 16
     return image, torch.from_numpy(found.target)[SPLITS[split]].long()
-
-
-def to_float(image: UInt8[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
-    """Pixels 0..255 to [-1, 1], the range that all models take."""
-    return image.float() / 127.5 - 1

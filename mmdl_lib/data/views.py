@@ -11,7 +11,8 @@ that would stick out is made narrower, not drawn again; the four color steps com
 order, not in a random one; a blur averages only pixels inside the picture.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,9 +21,12 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmdl_lib.borders import check_image
+from mmdl_lib.borders import check_number
+from mmdl_lib.data._pixels import check_pictures, picture_step
 
 Image = Float[Tensor, "b 3 h w"]
+CHANCES = ("flip", "rotate", "cutout", "jitter", "gray")
+CHANCES += ("blur", "solarize", "sobel", "noise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +58,23 @@ class Views:
     std: float = 0.5  # of the noise; pixels lie in [-1, 1]
 
     def __post_init__(self):
-        chances = (self.flip, self.rotate, self.cutout, self.jitter, self.gray)
-        chances += (self.blur, self.solarize, self.sobel, self.noise)
-        if not all(0 <= chance <= 1 for chance in chances):
-            raise ValueError(f"expected probabilities in [0, 1], got {self}.")
-        if not 0 < self.area[0] <= self.area[1] <= 1:
-            raise ValueError(
-                f"expected shares 0 < low <= high <= 1 as area, got {self.area}."
-            )
+        for name in CHANCES:
+            check_number(name, getattr(self, name), 0, 1)
+        for name in ("strength", "brightness", "contrast", "saturation", "hue"):
+            check_number(name, getattr(self, name), 0)
+        check_number("side", self.side, 0, 1)
+        check_number("std", self.std, 0)
+        _check_span("area", self.area, high=1, above=0)
+        _check_span("ratio", self.ratio, above=0)
+        _check_span("sigma", self.sigma, low=0)
+
+
+def _check_span(name: str, span: tuple[float, float], **limits) -> None:
+    low, high = span
+    check_number(f"{name}[0]", low, **limits)
+    check_number(f"{name}[1]", high, **limits)
+    if low > high:
+        raise ValueError(f"{name} expected the lower end first, got {span}.")
 
 
 NOTHING = Views()
@@ -79,6 +92,7 @@ BYOL_TWO = replace(BYOL_ONE, blur=0.1, solarize=0.2)
 # steps
 
 
+@picture_step
 def resized_crop(
     image: Image, box: Float[Tensor, "b 4"], flip: Bool[Tensor, " b"] | None = None
 ) -> Image:
@@ -99,6 +113,7 @@ def resized_crop(
     return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
 
 
+@picture_step
 def rotate(image: Image, turns: Int[Tensor, " b"]) -> Image:
     """Counterclockwise by 90 degrees times `turns`.
 
@@ -112,32 +127,38 @@ def rotate(image: Image, turns: Int[Tensor, " b"]) -> Image:
     return turned[turns % 4, torch.arange(len(image), device=image.device)]
 
 
+@picture_step
 def cut_out(image: Image, center: Float[Tensor, "b 2"], side: float = 0.5) -> Image:
     """Hide a square behind gray; `center` is (y, x), shares of the picture."""
     inside = []
     for axis, size in enumerate(image.shape[2:]):
-        place = (torch.arange(size, device=image.device) + 0.5) / size
+        place = torch.arange(size, dtype=torch.float32, device=image.device)
+        place = (place + 0.5) / size
         inside.append((place - center[:, axis, None]).abs() < side / 2)
     hidden = inside[0][:, None, :, None] & inside[1][:, None, None, :]
     return image.masked_fill(hidden, 0.0)
 
 
+@picture_step
 def brightness(image: Image, factor: Float[Tensor, " b"]) -> Image:
     """Multiply the light; black stays black."""
     return ((image + 1) * _each(factor, image) - 1).clamp(-1, 1)
 
 
+@picture_step
 def contrast(image: Image, factor: Float[Tensor, " b"]) -> Image:
     """Move pixels away from the mean gray of their picture, or towards it."""
-    mean = gray(image).mean((1, 2, 3), keepdim=True)
+    mean = gray.plain(image).mean((1, 2, 3), keepdim=True)
     return torch.lerp(mean, image, _each(factor, image)).clamp(-1, 1)
 
 
+@picture_step
 def saturation(image: Image, factor: Float[Tensor, " b"]) -> Image:
     """Move pixels away from their own gray, or towards it."""
-    return torch.lerp(gray(image), image, _each(factor, image)).clamp(-1, 1)
+    return torch.lerp(gray.plain(image), image, _each(factor, image)).clamp(-1, 1)
 
 
+@picture_step
 def hue(image: Image, turn: Float[Tensor, " b"]) -> Image:
     """Turn the color wheel; 1 is once around, 1/3 makes red green."""
     value, largest = image.max(1, keepdim=True)
@@ -151,31 +172,52 @@ def hue(image: Image, turn: Float[Tensor, " b"]) -> Image:
     return value - chroma * torch.minimum(away, 4 - away).clamp(0, 1)
 
 
+@picture_step
 def gray(image: Image) -> Image:
     """Luma as ITU-R BT.601 weighs it, in all three channels."""
-    weight = image.new_tensor([0.299, 0.587, 0.114])
-    return torch.einsum("bchw,c->bhw", image, weight)[:, None].expand_as(image)
+    r, g, b = image.split(1, 1)
+    return (0.299 * r + 0.587 * g + 0.114 * b).expand_as(image)
 
 
+@picture_step
 def blur(image: Image, sigma: Float[Tensor, " b"]) -> Image:
-    """Gaussian blur; `sigma` in pixels."""
+    """Gaussian blur; `sigma` in pixels, and 0 changes nothing."""
     h, w = image.shape[2:]
     down, across = (_gauss(size, sigma.to(image.dtype)) for size in (h, w))
-    return down[:, None] @ image @ across[:, None].mT
+    with _fine_products():
+        return down[:, None] @ image @ across[:, None].mT
+
+
+@contextmanager
+def _fine_products() -> Iterator[None]:
+    """Products of matrices as fine as their numbers, whatever a reader has set."""
+    before = torch.get_float32_matmul_precision()
+    if before == "highest":
+        yield
+        return
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _gauss(size: int, sigma: Float[Tensor, " b"]) -> Float[Tensor, "b n n"]:
     """Each row holds the weights with which one pixel averages the others."""
     place = torch.arange(size, device=sigma.device, dtype=sigma.dtype)
+    # not 0 / 0 on the diagonal
+    sigma = sigma.abs().clamp(min=torch.finfo(sigma.dtype).tiny)
     distance = (place - place[:, None])[None] / rearrange(sigma, "b -> b 1 1")
     return (-(distance**2) / 2).softmax(-1)
 
 
+@picture_step
 def solarize(image: Image) -> Image:
     """Invert pixels above the middle."""
     return torch.where(image >= 0, -image, image)
 
 
+@picture_step
 def sobel(image: Image) -> Image:
     """Strength of the edges in each channel; a step from black to white is white."""
     smooth, slope = image.new_tensor([1, 2, 1]) / 4, image.new_tensor([-1, 0, 1]) / 2
@@ -189,12 +231,15 @@ def sobel(image: Image) -> Image:
     return (2 * torch.hypot(*slopes) - 1).clamp(-1, 1)
 
 
+@picture_step
 def noise(
     image: Image, std: float = 0.5, *, generator: torch.Generator | None = None
 ) -> Image:
     """Add normal noise to each pixel, and cut what leaves [-1, 1]."""
     device = image.device if generator is None else generator.device
-    drawn = torch.randn(image.shape, generator=generator, device=device)
+    drawn = torch.randn(
+        image.shape, generator=generator, device=device, dtype=torch.float32
+    )
     return (image + std * drawn.to(image)).clamp(-1, 1)
 
 
@@ -210,7 +255,8 @@ def boxes(
 ) -> Float[Tensor, "b 4"]:
     """Random boxes for `resized_crop`: area and logarithm of the ratio are uniform."""
     uniform = _uniform(generator, device or getattr(generator, "device", "cpu"))
-    low, high = torch.tensor(settings.ratio).log().tolist()
+    ends = torch.tensor(settings.ratio, dtype=torch.float32, device="cpu")
+    low, high = ends.log().tolist()
     area, ratio = uniform(n, *settings.area), uniform(n, low, high).exp()
     height, width = (
         (area / ratio).sqrt().clamp(max=1),
@@ -241,11 +287,7 @@ def view(
         >>> view(torch.zeros(2, 3, 16, 16), SIMCLR, generator=g).shape
         torch.Size([2, 3, 16, 16])
     """
-    check_image(image)
-    if image.shape[1] != 3:
-        raise ValueError(
-            f"expected pictures of shape (b, 3, h, w), got {tuple(image.shape)}."
-        )
+    check_pictures(image)
     s, n, uniform = settings, len(image), _uniform(generator, image.device)
 
     def factor(range_: float) -> Tensor:
@@ -261,27 +303,28 @@ def view(
         return torch.where(_each(uniform(n) < chance, image), changed, image)
 
     def jitter(image: Tensor) -> Tensor:
-        image = brightness(image, factor(s.brightness))
-        image = contrast(image, factor(s.contrast))
-        image = saturation(image, factor(s.saturation))
-        return hue(image, uniform(n, -s.strength * s.hue, s.strength * s.hue))
+        image = brightness.plain(image, factor(s.brightness))
+        image = contrast.plain(image, factor(s.contrast))
+        image = saturation.plain(image, factor(s.saturation))
+        return hue.plain(image, uniform(n, -s.strength * s.hue, s.strength * s.hue))
 
     flip = uniform(n) < s.flip
     if s.area != (1.0, 1.0):
         box = boxes(n, s, generator=generator, device=image.device)
-        image = resized_crop(image, box, flip)
+        image = resized_crop.plain(image, box, flip)
     elif s.flip:
         image = torch.where(_each(flip, image), image.flip(-1), image)
     turns = (1 + uniform(n, 0.0, 3.0).long()).clamp(max=3)
-    image = sometimes(image, s.rotate, lambda x: rotate(x, turns))
+    image = sometimes(image, s.rotate, lambda x: rotate.plain(x, turns))
     center = uniform(2 * n).view(n, 2)
-    image = sometimes(image, s.cutout, lambda x: cut_out(x, center, s.side))
+    image = sometimes(image, s.cutout, lambda x: cut_out.plain(x, center, s.side))
     image = sometimes(image, s.jitter, jitter)
-    image = sometimes(image, s.gray, gray)
-    image = sometimes(image, s.blur, lambda x: blur(x, uniform(n, *s.sigma)))
-    image = sometimes(image, s.solarize, solarize)
-    image = sometimes(image, s.sobel, sobel)
-    image = sometimes(image, s.noise, lambda x: noise(x, s.std, generator=generator))
+    image = sometimes(image, s.gray, gray.plain)
+    image = sometimes(image, s.blur, lambda x: blur.plain(x, uniform(n, *s.sigma)))
+    image = sometimes(image, s.solarize, solarize.plain)
+    image = sometimes(image, s.sobel, sobel.plain)
+    loud = lambda x: noise.plain(x, s.std, generator=generator)  # noqa: E731
+    image = sometimes(image, s.noise, loud)
     return image.clamp(-1, 1)
 
 
@@ -310,7 +353,8 @@ def _uniform(generator: torch.Generator | None, device) -> Callable:
     source = device if generator is None else generator.device
 
     def uniform(n: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        drawn = torch.rand(n, generator=generator, device=source).to(device)
+        drawn = torch.rand(n, generator=generator, device=source, dtype=torch.float32)
+        drawn = drawn.to(device)
         return low + (high - low) * drawn
 
     return uniform

@@ -5,6 +5,7 @@ Curves, bars and heat maps are drawn by matplotlib and shown as inline SVG whose
 stays text (`look.py` says how). Whatever draws takes `alt`, for those who cannot see.
 """
 
+from mmdl_lib.viz.claims import claims
 from mmdl_lib.viz.diagram import diagram
 from mmdl_lib.viz.explore import explore
 from mmdl_lib.viz.pictures import images
@@ -14,5 +15,5 @@ from mmdl_lib.viz.source import Source, source
 from mmdl_lib.viz.table import table
 from mmdl_lib.viz.tradeoff import silhouettes, tradeoff
 
-__all__ = ["Source", "bars", "curve", "diagram", "explore", "heat", "images"]
+__all__ = ["Source", "bars", "claims", "curve", "diagram", "explore", "heat", "images"]
 __all__ += ["scatter", "silhouettes", "source", "table", "tradeoff"]

@@ -37,7 +37,9 @@ def test_pictures_and_labels_have_their_places(folder):
 
 
 def test_wrong_words_and_missing_files_are_named(folder, tmp_path):
-    with pytest.raises(ValueError, match="train or test, got 'val'"):
+    with pytest.raises(
+        ValueError, match="split expected one of 'train', 'test', got 'val'"
+    ):
         cifar10.load("val", folder)
     with pytest.raises(FileNotFoundError, match="data_batch_1.bin .*download=True"):
         cifar10.load("train", tmp_path)

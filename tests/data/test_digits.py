@@ -50,7 +50,9 @@ def test_a_random_split_would_be_easier():
 
 
 def test_a_wrong_split_and_a_missing_package_are_named(monkeypatch):
-    with pytest.raises(ValueError, match="train or test, got 'all'"):
+    with pytest.raises(
+        ValueError, match="split expected one of 'train', 'test', got 'all'"
+    ):
         digits.load("all")
     real = builtins.__import__
 

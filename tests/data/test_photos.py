@@ -66,11 +66,11 @@ def test_shrinking_averages_instead_of_skipping_pixels():
 
 
 def test_wrong_names_shares_and_sides_are_named(monkeypatch):
-    with pytest.raises(ValueError, match="expected one of cat, .*got 'dog'"):
+    with pytest.raises(ValueError, match="name expected one of 'cat', .*got 'dog'"):
         photos.load("dog")
     image = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     for share, side in ((0.0, 8), (1.5, 8), (1.0, 0)):
-        with pytest.raises(ValueError, match="0 < share <= 1"):
+        with pytest.raises(ValueError, match="(share|side) expected a"):
             photos.square(image, side, share=share)
     monkeypatch.setitem(photos.PHOTOS, "cat", photos.Photo("none.png", "", ""))
     with pytest.raises(FileNotFoundError, match="scikit-image 0.20"):

@@ -246,8 +246,20 @@ def test_what_is_no_picture_is_named(image, words):
         views.view(image)
 
 
-def test_impossible_settings_are_named():
-    with pytest.raises(ValueError, match="probabilities"):
-        replace(SIMCLR, gray=1.5)
-    with pytest.raises(ValueError, match="area"):
-        replace(SIMCLR, area=(0.0, 1.0))
+def test_impossible_settings_are_named(as_a_reader):
+    for name in views.CHANCES:
+        for value in (-0.1, 1.5, float("nan")):
+            with pytest.raises(ValueError, match=f"{name} expected a number from 0"):
+                replace(SIMCLR, **{name: value})
+    for name in ("strength", "brightness", "contrast", "saturation", "hue", "std"):
+        with pytest.raises(ValueError, match=f"{name} expected a number from 0 up"):
+            replace(SIMCLR, **{name: -0.1})
+    for name, span in (("area", (0.0, 1.0)), ("area", (0.5, 1.1)), ("ratio", (0, 1))):
+        with pytest.raises(ValueError, match=rf"{name}\[[01]\] expected a number"):
+            replace(SIMCLR, **{name: span})
+    for name in ("area", "ratio", "sigma"):
+        with pytest.raises(ValueError, match=f"{name} expected the lower end first"):
+            replace(SIMCLR, **{name: (0.9, 0.5)})
+    for side in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="side expected"):
+            replace(SIMCLR, side=side)

@@ -114,6 +114,7 @@ def test_beams_without_a_hypothesis_are_marked():
     )
     # the sequences are "end", "1 end" and "1 1"
     assert out.mask.sum(-1).tolist() == [[1, 2, 2, 0, 0]]
+    assert out.tokens[0, 3:].tolist() == [[0, 0], [0, 0]]
     assert torch.isneginf(out.score[0, 3:]).all()
     assert torch.isneginf(out.log_prob[0, 3:]).all()
     assert torch.allclose(out.score[0, :3], torch.tensor([0.5, 0.25, 0.25]).log())
@@ -239,6 +240,14 @@ def test_a_row_without_an_end_is_cut_and_counted_at_full_length():
     assert math.isclose(out.score[0, 0], math.log(0.9), abs_tol=1e-5)
     one = greedy(never, torch.tensor([1]), 0, end=END, max_length=3)
     assert one.tokens.tolist() == [[1, 1, 1]] and one.mask.all()
+
+
+def test_what_is_no_true_token_is_the_end_token():
+    step, start = chain([0.3, 0.1, 0.6]), torch.tensor([1])
+    out = beam_search(step, start, 0, end=2, max_length=3, beams=30)
+    assert (out.tokens[~out.mask] == 2).all() and not out.mask.all(-1).all()
+    one = greedy(step, start.repeat(2), 0, end=2, max_length=3, min_length=1)
+    assert one.tokens.tolist() == [[0, 2]] * 2
 
 
 def test_after_its_end_a_row_is_filled_and_no_longer_counted():
@@ -382,12 +391,12 @@ def test_settings_that_make_no_sense_are_errors():
                 kind(step, start, 0, end=END, **wrong)
     options = {"end": END, "max_length": 3}
     for wrong in (0.0, -1.0, float("nan")):
-        with pytest.raises(ValueError, match="a temperature above zero, got"):
+        with pytest.raises(ValueError, match="temperature expected a number above 0,"):
             sample(step, start, 0, temperature=wrong, **options)
-    with pytest.raises(ValueError, match="top_k to be at least one, got 0"):
+    with pytest.raises(ValueError, match="top_k expected a whole number from 1 up"):
         sample(step, start, 0, top_k=0, **options)
     for wrong in (0.0, 1.5):
-        with pytest.raises(ValueError, match=r"top_p in \(0, 1\], got"):
+        with pytest.raises(ValueError, match="top_p expected a number above 0 to 1"):
             sample(step, start, 0, top_p=wrong, **options)
-    with pytest.raises(ValueError, match="at least one beam, .* got 0 and 'bound'"):
+    with pytest.raises(ValueError, match="beams expected a whole number from 1 up"):
         beam_search(step, start, 0, beams=0, **options)

@@ -5,7 +5,8 @@ picture and all that is said about it derive from the scene, so they agree by
 construction, and the tests check it from the pixels alone. This is the door to the
 world; the rooms are
 
-* `scenes`: scenes by seed, boxes, masks, labels, relations;
+* `sampling`: scenes by seed, exactly as many as were asked for;
+* `scenes`: boxes, masks, labels, relations;
 * `drawing`: the pixels;
 * `language`: captions, foils, narratives with traces, noisy alt-text;
 * `questions`: questions, programs, answers;
@@ -13,9 +14,11 @@ world; the rooms are
 * `coco`: export in the format of COCO.
 """
 
+from mmdl_lib.data._pixels import to_float
 from mmdl_lib.data.shapes.coco import to_coco
 from mmdl_lib.data.shapes.drawing import (
     COLORS,
+    OWN,
     RADIUS,
     RGB,
     SHAPES,
@@ -45,6 +48,7 @@ from mmdl_lib.data.shapes.questions import (
     run_program,
 )
 from mmdl_lib.data.shapes.reading import STYLES_READ, Seen, read
+from mmdl_lib.data.shapes.sampling import sample
 from mmdl_lib.data.shapes.scenes import (
     HELD_OUT,
     LABELS,
@@ -52,8 +56,6 @@ from mmdl_lib.data.shapes.scenes import (
     Scenes,
     Thing,
     relation,
-    sample,
-    to_float,
 )
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "COLORS",
     "HELD_OUT",
     "LABELS",
+    "OWN",
     "PHENOMENA",
     "RADIUS",
     "RELATIONS",

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
+from mmdl_lib.data.shapes.drawing import OWN
 from mmdl_lib.data.shapes.language import captions
 from mmdl_lib.data.shapes.scenes import SHAPES, Scenes
 
@@ -24,7 +25,8 @@ def to_coco(scenes: Scenes, folder: str | Path, *, resolution: int = 32) -> Path
     Args:
         scenes: what to write; image ids count from 1 in their order.
         folder: gets images/000001.png ..., annotations/instances.json and
-            annotations/captions.json; made where missing.
+            annotations/captions.json; made where missing. Scenes of style "own" have
+            no captions, so that the latter holds none.
         resolution: height and width of the pictures and of all lengths written.
 
     Returns:
@@ -54,17 +56,19 @@ def to_coco(scenes: Scenes, folder: str | Path, *, resolution: int = 32) -> Path
     ]
     said = [
         {"image_id": i, "caption": text}
-        for i, texts in enumerate(captions(scenes), 1)
+        for i, texts in enumerate([] if scenes.style == OWN else captions(scenes), 1)
         for text in texts
     ]
     kinds = [{"id": i, "name": name} for i, name in enumerate(SHAPES, 1)]
     info = {"description": f"shapes world, seed {scenes.seed}, style {scenes.style}"}
     whole = {"info": info, "licenses": [], "images": images, "categories": kinds}
     path = folder / "annotations" / "instances.json"
-    path.write_text(json.dumps(whole | {"annotations": _numbered(objects)}))
+    path.write_text(
+        json.dumps(whole | {"annotations": _numbered(objects)}), encoding="utf-8"
+    )
     del whole["categories"]
     whole["annotations"] = _numbered(said)
-    path.with_name("captions.json").write_text(json.dumps(whole))
+    path.with_name("captions.json").write_text(json.dumps(whole), encoding="utf-8")
     return path
 
 
@@ -87,8 +91,8 @@ def run_lengths(mask: Bool[Tensor, "h w"]) -> list[int]:
     """Lengths of the runs down the columns, empty pixels first (maybe 0 of them)."""
     flat = mask.T.reshape(-1)
     change = (flat[1:] != flat[:-1]).nonzero()[:, 0] + 1
-    ends = torch.cat([change, torch.tensor([len(flat)])])
-    lengths = ends.diff(prepend=torch.tensor([0])).tolist()
+    ends = torch.cat([change.new_zeros(1), change, change.new_full((1,), len(flat))])
+    lengths = ends.diff().tolist()
     return [0, *lengths] if flat[0] else lengths
 
 

@@ -7,6 +7,7 @@ around it, and all objects of one size and shape at once.
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float, UInt8
@@ -17,21 +18,22 @@ COLORS = ("red", "green", "blue", "yellow", "orange", "purple", "pink", "cyan")
 SIZES = ("small", "medium", "large")
 TEXTURES = ("solid", "striped", "dotted")
 STYLES = ("default", "night", "outline", "noisy", "gradient", "checker")
+OWN = "own"  # the seventh style; colors and scales of its own belong to such a scene
+NOISE = {"noisy": 25, OWN: 10}  # deviation, in steps of 256
 
 RGB = torch.tensor(
     [(210, 35, 40), (40, 150, 60), (40, 75, 205), (245, 205, 30)]
-    + [(240, 125, 20), (125, 55, 165), (245, 140, 195), (70, 200, 215)]
+    + [(240, 125, 20), (125, 55, 165), (245, 140, 195), (70, 200, 215)],
+    device="cpu",
 )
 RADIUS = (4.5, 6.0, 8.0)  # of SIZES
-CHUNK = 1024  # pictures of 32 x 32 drawn at once, so that they stay in the cache
+CHUNK = 512  # pictures of 32 x 32 drawn at once, so that they stay in the cache
 TAPE = 1 << 16  # places at which a picture's noise can start
 
 
 def draw(scenes, resolution: int) -> UInt8[Tensor, "b 3 h w"]:
     """Pictures of a few scenes."""
-    device = scenes.center.device
-    ground = _ground(scenes.style, resolution).to(device)
-    image = ground.expand(len(scenes), 3, -1, -1).contiguous()
+    image = _ground(scenes, resolution).contiguous()
     windows = list(_windows(scenes, resolution))
     # slot by slot: within one no two windows share a picture, so no pixel is hit twice
     for slot in range(4):
@@ -39,14 +41,12 @@ def draw(scenes, resolution: int) -> UInt8[Tensor, "b 3 h w"]:
             here = (slots == slot).nonzero()[:, 0]
             if len(here):
                 _blend(image, scenes, slot, *(part[here] for part in window))
-    return _noisy(scenes, image) if scenes.style == "noisy" else image
+    return _noisy(scenes, image) if scenes.style in NOISE else image
 
 
 def coverage(scenes, resolution: int) -> Float[Tensor, "b 4 h w"]:
     """Share of each pixel that each object covers, in [0, 1], overlaps ignored."""
-    cover = torch.zeros(
-        len(scenes), 4, resolution, resolution, device=scenes.center.device
-    )
+    cover = scenes.center.new_zeros(len(scenes), 4, resolution, resolution)
     for slot, scene, x, y, alpha in _windows(scenes, resolution):
         scene, slot = scene[:, None, None], slot[:, None, None]
         cover[scene, slot, y[..., None], x[:, None]] = alpha
@@ -58,19 +58,22 @@ def _windows(scenes, resolution: int):
     scale = resolution / 32
     kind = torch.where(scenes.present, 8 * scenes.size + scenes.shape, 24).reshape(-1)
     groups = kind.argsort(stable=True).split(kind.bincount(minlength=25).tolist())
-    for size, radius in enumerate(RADIUS):
+    for size in range(len(SIZES)):
         group = groups[8 * size : 8 * size + 8]
-        which, radius = torch.cat(group), radius * scale
+        which = torch.cat(group)
         if not len(which):
             continue
         center = scenes.center.reshape(-1, 2)[which] * scale
-        width = math.ceil(2 * radius + 1)
+        radius = scenes.radius.reshape(-1)[which, None] * scale
+        # a window holds the largest of them, which in style own may leave the picture
+        width = min(math.ceil(2 * radius.max().item() + 1), resolution)
         start = (center - radius).floor().clamp(0, resolution - width)
-        pixel = start[..., None] + torch.arange(width, device=start.device)
-        x, y = ((pixel + 0.5 - center[..., None]) * (1 / radius)).unbind(1)
+        step = torch.arange(width, dtype=torch.float32, device=start.device)
+        pixel = start[..., None] + step
+        x, y = ((pixel + 0.5 - center[..., None]) * (1 / radius[..., None])).unbind(1)
         counts = [len(part) for part in group]
         parts = zip(SHAPES, x.split(counts), y.split(counts), strict=True)
-        distance = radius * torch.cat(
+        distance = radius[..., None] * torch.cat(
             [_unit_distance(name, u[:, None], v[..., None]) for name, u, v in parts]
         )
         if scenes.style == "outline":
@@ -82,14 +85,21 @@ def _windows(scenes, resolution: int):
 def _blend(image, scenes, slot: int, scene, x, y, alpha):
     """Lay one object each over the pictures of some scenes, in place."""
     size = image.shape[-1]
+    paint = _paint(scenes, scene, slot, x, y, size)
+    if x.shape[1] == size:  # the window is the picture
+        image[scene] = _mixed(image[scene], paint, alpha)
+        return
     channel = scene[:, None] * 3 + torch.arange(3, device=scene.device)
     line = channel[..., None] * size + y[:, None]
     at = (line[..., None] * size + x[:, None, None]).reshape(-1)
-    paint = _paint(scenes, scene, slot, x, y, size)
     pixels = image.reshape(-1)
-    under = pixels.index_select(0, at).reshape(paint.shape)
+    under = pixels.index_select(0, at).reshape(line.shape + x.shape[1:])
+    pixels.scatter_(0, at, _mixed(under, paint, alpha).reshape(-1))
+
+
+def _mixed(under: UInt8[Tensor, "m 3 h w"], paint, alpha) -> UInt8[Tensor, "m 3 h w"]:
     mixed = under + (paint - under) * alpha[:, None]
-    pixels.scatter_(0, at, (mixed + 0.5).to(torch.uint8).reshape(-1))
+    return (mixed + 0.5).to(torch.uint8)
 
 
 def _unit_distance(name: str, x: Tensor, y: Tensor) -> Tensor:
@@ -140,36 +150,56 @@ def _wave(at: Tensor) -> Tensor:
 
 def _paint(scenes, scene: Tensor, slot: int, x: Tensor, y: Tensor, resolution: int):
     """Color of each pixel of the objects' windows: up to 55 % of white as texture."""
-    grid = (torch.arange(resolution, device=x.device) + 0.5) * (32 / resolution)
+    color = scenes.rgb[scene, slot].to(torch.float32)[..., None, None]
+    texture = scenes.texture[scene, slot][:, None]
+    if not texture.any():  # all are solid
+        return color
+    grid = _grid(resolution, x.device)
     wave, one = _wave(0.25 * grid), torch.ones_like(grid)
     across, down = (
         torch.stack([one, one, wave]),
         torch.stack([one, 2.5 * wave, 4 * wave]),
     )
-    texture = scenes.texture[scene, slot][:, None]
     pattern = (across[texture, x][:, None] * down[texture, y][..., None]).clamp(-1, 1)
     mix = (0.275 * (1 - pattern))[:, None]
-    color = RGB.to(x.device)[scenes.color[scene, slot]][..., None, None]
     return color + (255 - color) * mix
 
 
-def _ground(style: str, resolution: int) -> UInt8[Tensor, "h w"]:
-    grid = (torch.arange(resolution) + 0.5) * (32 / resolution)
+def _grid(resolution: int, device) -> Float[Tensor, " n"]:
+    """Middles of the pixels, in pixels of a 32 x 32 picture."""
+    pixel = torch.arange(resolution, dtype=torch.float32, device=device)
+    return (pixel + 0.5) * (32 / resolution)
+
+
+def _ground(scenes, resolution: int) -> UInt8[Tensor, "b 3 h w"]:
+    grid = _grid(resolution, scenes.center.device)
     column, row = torch.broadcast_tensors(grid, grid[:, None])
-    if style == "gradient":
+    style = scenes.style
+    if style == OWN:
+        level = scenes.own_ground[..., None, None]
+    elif style == "gradient":
         level = 245 - 4 * row
     elif style == "checker":
-        level = torch.where(_wave(column * 0.0625) * _wave(row * 0.0625) > 0, 235, 195)
+        light = _wave(column * 0.0625) * _wave(row * 0.0625) > 0
+        level = 195 + 40 * light.to(torch.uint8)
     else:
         level = torch.full_like(row, 25 if style == "night" else 235)
-    return level.to(torch.uint8)
+    return level.to(torch.uint8).expand(len(scenes), 3, resolution, resolution)
 
 
 def _noisy(scenes, image: UInt8[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b 3 h w"]:
-    """Noise of deviation 25; each scene has its own stretch of one long tape."""
+    """Noise of a style's deviation; each scene has its stretch of one long tape."""
     each = image[0].numel()
-    uniform = torch.rand(3, TAPE + each, generator=torch.Generator().manual_seed(0))
-    tape = 50 * (uniform[0] + uniform[1] + uniform[2] - 1.5)
-    start = (7919 * scenes.row + 104729 * scenes.seed) % TAPE
-    noise = tape.to(image.device).unfold(0, each, 1)[start].reshape(image.shape)
-    return (image + noise + 0.5).clamp(0, 255).to(torch.uint8)
+    tape = _tape(NOISE[scenes.style], TAPE + each).to(image.device)
+    start = (7919 * scenes.row + 104729 * (scenes.seed % TAPE)) % TAPE
+    noise = tape.unfold(0, each, 1)[start].reshape(image.shape)
+    return noise.add_(image).add_(0.5).clamp_(0, 255).to(torch.uint8)
+
+
+@lru_cache(maxsize=4)
+def _tape(deviation: int, length: int) -> Float[Tensor, " n"]:
+    g = torch.Generator("cpu").manual_seed(0)
+    shape = (3, length)
+    uniform = torch.rand(shape, generator=g, dtype=torch.float32, device="cpu")
+    # the sum of three uniform numbers has a deviation of one half
+    return 2 * deviation * (uniform[0] + uniform[1] + uniform[2] - 1.5)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mmdl_lib.borders import check_choice, check_number
 from mmdl_lib.data.shapes.scenes import (
     COLORS,
     RADIUS,
@@ -38,6 +39,13 @@ UNRELATED = (
     "photo by admin",
 )
 FILE_NUMBERS = ("01", "02", "03", "007", "0042", "1024", "2041", "20190714")
+
+
+def chances(*shape: int, seed: int) -> Tensor:
+    """Uniform random numbers in [0, 1), equal for equal seeds."""
+    check_number("seed", seed, -(2**63), 2**64 - 1, whole=True)
+    g = torch.Generator("cpu").manual_seed(seed)
+    return torch.rand(shape, generator=g, dtype=torch.float32, device="cpu")
 
 
 def article(words: str) -> str:
@@ -101,9 +109,7 @@ def foils(scenes: Scenes, phenomenon: str) -> list[tuple[int, str, str]]:
     Raises:
         ValueError: an unknown phenomenon.
     """
-    if phenomenon not in PHENOMENA:
-        known = f"{', '.join(PHENOMENA[:-1])} or {PHENOMENA[-1]}"
-        raise ValueError(f"expected {known}, got {phenomenon!r} as phenomenon.")
+    check_choice("phenomenon", phenomenon, PHENOMENA)
     if phenomenon == "existence":
         pairs = [_existence(i, things) for i, things in enumerate(scenes.things())]
     elif phenomenon == "counting":
@@ -195,9 +201,12 @@ def narratives(scenes: Scenes, *, seed: int) -> list[Narrative]:
     The format is that of Localized Narratives (Pont-Tuset et al., ECCV 2020): every
     word has its moment, and while an object is named the mouse circles over it.
     """
-    g = torch.Generator().manual_seed(seed)
-    order = torch.rand(len(scenes), 4, generator=g).argsort(1).tolist()
-    chance = torch.rand(len(scenes), 8, generator=g).tolist()
+    # two draws one after the other from one seed
+    luck = chances(12 * len(scenes), seed=seed).split(
+        [4 * len(scenes), 8 * len(scenes)]
+    )
+    order = luck[0].view(-1, 4).argsort(1).tolist()
+    chance = luck[1].view(-1, 8).tolist()
     rows = zip(scenes.things(), order, chance, strict=True)
     return [
         _narrative(things, [k for k in slots if k < len(things)], luck)
@@ -219,7 +228,8 @@ def _narrative(things: list[Thing], order: list[int], luck: list[float]) -> Narr
         detail = ("size", "texture")[: int(luck[4 + step] * 3)]
         words += _name(things[k], *detail).split()
         about += [k] * (len(words) - len(about))
-    return Narrative(words, _trace(words, about, things), torch.tensor(about))
+    trace = _trace(words, about, things)
+    return Narrative(words, trace, torch.tensor(about, device="cpu"))
 
 
 def _trace(words: list[str], about: list[int], things: list[Thing]) -> Tensor:
@@ -242,7 +252,7 @@ def _trace(words: list[str], about: list[int], things: list[Thing]) -> Tensor:
             [(*at, clock + seconds * q) for at, q in zip(points, quarters, strict=True)]
         )
         clock += seconds
-    return torch.tensor(rows)
+    return torch.tensor(rows, dtype=torch.float32, device="cpu")
 
 
 def narrative_words() -> list[str]:
@@ -272,10 +282,8 @@ def alt_texts(scenes: Scenes, *, seed: int, noise: float | int = 0.5) -> list[Al
     Raises:
         ValueError: a noise outside [0, 1].
     """
-    if not 0 <= noise <= 1:
-        raise ValueError(f"expected a noise between 0 and 1, got {noise}.")
-    g = torch.Generator().manual_seed(seed)
-    noisy, *luck = torch.rand(4, len(scenes), generator=g).tolist()
+    check_number("noise", noise, 0, 1)
+    noisy, *luck = chances(4, len(scenes), seed=seed).tolist()
     said, out = captions(scenes), []
     for i, things in enumerate(scenes.things()):
         a, b, c = (row[i] for row in luck)

@@ -7,12 +7,11 @@ object of a list, "relate" pushes the objects that stand in a clear relation to 
 et al., CVPR 2017); unlike there a question is only asked where its answer is certain.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-
-from mmdl_lib.data.shapes.language import NUMBERS, article, plural
+from mmdl_lib.borders import check_choice, check_texts
+from mmdl_lib.data.shapes.language import NUMBERS, article, chances, plural
 from mmdl_lib.data.shapes.scenes import (
     COLORS,
     RELATIONS,
@@ -96,7 +95,7 @@ def run_program(program: Program, scene: Scenes) -> str:
 
 
 def questions(
-    scenes: Scenes, *, seed: int, kinds: Iterable[str] | None = None
+    scenes: Scenes, *, seed: int, kinds: Sequence[str] | None = None
 ) -> list[list[Question]]:
     """For each scene at most one question of each kind, where one can be asked.
 
@@ -110,11 +109,11 @@ def questions(
     Raises:
         ValueError: an unknown kind.
     """
-    kinds = KINDS if kinds is None else tuple(kinds)
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise ValueError(f"expected kinds of {', '.join(KINDS)}, got {unknown[0]!r}.")
-    g = torch.Generator().manual_seed(seed)
-    luck = torch.rand(len(scenes), len(KINDS), 4, generator=g).tolist()
+    kinds = KINDS if kinds is None else kinds
+    check_texts("kinds", kinds)
+    for kind in kinds:
+        check_choice("kind", kind, KINDS)
+    luck = chances(len(scenes), len(KINDS), 4, seed=seed).tolist()
     out = []
     for i, things in enumerate(scenes.things()):
         asked = []

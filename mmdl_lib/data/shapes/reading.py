@@ -17,12 +17,15 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mmdl_lib.borders import check_image
+from mmdl_lib.data._pixels import check_bytes
 from mmdl_lib.data.shapes import drawing
-from mmdl_lib.data.shapes.drawing import COLORS, RGB, SHAPES, SIZES
+from mmdl_lib.data.shapes.drawing import COLORS, RADIUS, RGB, SHAPES, SIZES
 
 STYLES_READ = ("default", "night", "gradient", "checker")
 WINDOW = 23  # pixels around a patch; the largest object has 16
-SHIFTS = torch.arange(-3, 3.1, 0.5)  # of an outline's center from a patch's middle
+# of an outline's center from a patch's middle
+SHIFTS = torch.arange(-3, 3.1, 0.5, dtype=torch.float32, device="cpu")
 COLORED = 0.36  # of a color's distance from the gray axis; texture leaves 0.45 of it
 LEAST = 10  # pixels of a patch that counts
 
@@ -51,6 +54,10 @@ class _Outlines:
     def __len__(self) -> int:
         return len(self.shape)
 
+    @property
+    def radius(self) -> Float[Tensor, "b 4"]:
+        return self.center.new_tensor(RADIUS)[self.size]
+
 
 def read(image: Tensor) -> list[list[Seen]]:
     """The objects of each picture, from left to right.
@@ -60,19 +67,28 @@ def read(image: Tensor) -> list[list[Seen]]:
             a style in `STYLES_READ`: noise is colored and outlines are no patches.
 
     Raises:
-        ValueError: another shape.
+        ValueError: another shape, another type, or floats outside [-1, 1].
     """
-    if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] != image.shape[3]:
+    if image.is_floating_point():
+        check_image(image)
+    else:
+        check_bytes(image)
+    if image.shape[1] != 3 or image.shape[2] != image.shape[3]:
         raise ValueError(
-            f"expected square pictures of shape (b, 3, h, h), got {tuple(image.shape)}."
+            f"image expected square pictures of shape (b, 3, h, h), got "
+            f"{tuple(image.shape)}."
         )
-    pixels = image.float() if image.dtype == torch.uint8 else (image + 1) * 127.5
+    pixels = (
+        image.float() if image.dtype == torch.uint8 else (image.float() + 1) * 127.5
+    )
     if pixels.shape[-1] != 32:
         pixels = F.interpolate(pixels, (32, 32), mode="bilinear", antialias=True)
     from_gray = pixels - pixels.mean(1, keepdim=True)
-    hues = (RGB - RGB.float().mean(1, keepdim=True)).to(image.device)
+    hues = (RGB - RGB.float().mean(1, keepdim=True)).to(pixels)
     length = hues.norm(dim=1)
-    hue = torch.einsum("bchw, kc -> bkhw", from_gray, hues / length[:, None]).argmax(1)
+    unit = (hues / length[:, None])[..., None, None]
+    # no product of matrices, whose rounding is a global setting
+    hue = sum(unit[:, c] * from_gray[:, None, c] for c in range(3)).argmax(1)
     solid = from_gray.norm(dim=1) > COLORED * length[hue]
     picture, patch = _patches(torch.where(solid, hue, -1))
     found = [[] for _ in range(len(image))]
@@ -145,7 +161,8 @@ def _middle(hit: Bool[Tensor, "m 32"]) -> Float[Tensor, " m"]:
 @lru_cache(maxsize=1)
 def _outlines() -> tuple[Tensor, Tensor, Tensor]:
     """All shapes, sizes and shifts: masks (k, window²), kinds (k,), centers (k, 2)."""
-    kinds = torch.arange(24.0)  # a number of a size and a shape
+    # a number of a size and a shape
+    kinds = torch.arange(24, dtype=torch.float32, device="cpu")
     kind, *place = torch.cartesian_prod(kinds, SHIFTS, SHIFTS).unbind(1)
     kind, center = kind.long(), torch.stack(place, 1) + WINDOW / 2
     cover = drawing.coverage(
@@ -153,7 +170,7 @@ def _outlines() -> tuple[Tensor, Tensor, Tensor]:
             shape=(kind % 8)[:, None].expand(-1, 4),
             size=(kind // 8)[:, None].expand(-1, 4),
             center=center[:, None].expand(-1, 4, -1),
-            present=torch.tensor([True, False, False, False]).expand(len(kind), 4),
+            present=(torch.arange(4, device="cpu") < 1).expand(len(kind), 4),
         ),
         32,
     )

@@ -1,4 +1,4 @@
-"""Scenes of the shapes world: drawing them by seed and asking where things are.
+"""Scenes of the shapes world: where things are, how they look, what they are.
 
 Lengths are in pixels of a 32 x 32 picture whatever the resolution; y grows downwards.
 The user's door is `mmdl_lib.data.shapes`, which also explains the world.
@@ -11,9 +11,19 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from mmdl_lib.borders import check_choice, check_number
 from mmdl_lib.data.shapes import drawing
-from mmdl_lib.data.shapes.drawing import COLORS, RADIUS, SHAPES, SIZES, STYLES, TEXTURES
-from mmdl_lib.data.shapes.reading import Seen, read
+from mmdl_lib.data.shapes.drawing import (
+    COLORS,
+    OWN,
+    RADIUS,
+    RGB,
+    SHAPES,
+    SIZES,
+    STYLES,
+    TEXTURES,
+)
+from mmdl_lib.data.shapes.reading import STYLES_READ, Seen, read
 
 RELATIONS = ("left of", "right of", "above", "below")
 HELD_OUT = tuple((COLORS[i], SHAPES[(3 * i + 1) % 8]) for i in range(8))
@@ -37,7 +47,11 @@ class Thing(NamedTuple):
 
 @dataclass(frozen=True)
 class Scenes:
-    """A batch of scenes; object slots beyond `count` hold values that are not drawn."""
+    """A batch of scenes; object slots beyond `count` hold values that are not drawn.
+
+    In style "own" colors have no names: `color` is -1, the fields `own_...` tell the
+    looks, and `size` is the nearest of `SIZES`. In the other styles they are None.
+    """
 
     count: Int[Tensor, " b"]
     shape: Int[Tensor, "b 4"]
@@ -48,6 +62,17 @@ class Scenes:
     row: Int[Tensor, " b"]  # number of the scene in its sample
     style: str
     seed: int
+    own_radius: Float[Tensor, "b 4"] | None = None
+    own_rgb: Int[Tensor, "b 4 3"] | None = None  # 0 to 255
+    own_ground: Int[Tensor, "b 3"] | None = None
+
+    def __post_init__(self):
+        check_choice("style", self.style, (*STYLES, OWN))
+        if (self.style == OWN) != (self.own_rgb is not None):
+            raise ValueError(
+                f"style expected {OWN!r} for scenes that were sampled in it and only "
+                f"for those, got {self.style!r}."
+            )
 
     def __len__(self) -> int:
         return len(self.count)
@@ -72,8 +97,28 @@ class Scenes:
         """Which object slots are drawn."""
         return torch.arange(4, device=self.count.device) < self.count[:, None]
 
+    @property
+    def radius(self) -> Float[Tensor, "b 4"]:
+        """Radius of the circle that encloses each object."""
+        if self.own_radius is not None:
+            return self.own_radius
+        return self.center.new_tensor(RADIUS)[self.size]
+
+    @property
+    def rgb(self) -> Int[Tensor, "b 4 3"]:
+        """Color of each object as numbers, 0 to 255; texture mixes white into it."""
+        if self.own_rgb is not None:
+            return self.own_rgb
+        return RGB.to(self.color.device)[self.color]
+
     def things(self) -> list[list[Thing]]:
-        """The objects of each scene, in words."""
+        """The objects of each scene, in words.
+
+        Raises:
+            ValueError: scenes of style "own", whose colors have no names; all texts and
+                questions ask here, so none of them speaks of such scenes.
+        """
+        self._named_colors()
         parts = (self.shape, self.color, self.size, self.texture, self.center)
         rows = zip(self.count.tolist(), *(part.tolist() for part in parts), strict=True)
         return [
@@ -85,8 +130,11 @@ class Scenes:
         ]
 
     def boxes(self) -> Float[Tensor, "b 4 4"]:
-        """Boxes (x0, y0, x1, y1) of the circle that encloses each object."""
-        radius = torch.tensor(RADIUS).to(self.center.device)[self.size][..., None]
+        """Boxes (x0, y0, x1, y1) of the circle that encloses each object.
+
+        In style "own" a large object, and so its box, may leave the picture.
+        """
+        radius = self.radius[..., None]
         return torch.cat([self.center - radius, self.center + radius], -1)
 
     def render(self, resolution: int = 32, device=None) -> UInt8[Tensor, "b 3 h w"]:
@@ -99,7 +147,7 @@ class Scenes:
         Raises:
             ValueError: a resolution below 16.
         """
-        _check(resolution)
+        check_resolution(resolution)
         scenes = self if device is None else self.to(device)
         step = max(1, drawing.CHUNK * 32 * 32 // resolution**2)
         chunks = [scenes[i : i + step] for i in range(0, len(self), step)]
@@ -107,7 +155,7 @@ class Scenes:
 
     def coverage(self, resolution: int = 32) -> Float[Tensor, "b 4 h w"]:
         """Share of each pixel that each object covers, in [0, 1], overlaps ignored."""
-        return drawing.coverage(self, _check(resolution))
+        return drawing.coverage(self, check_resolution(resolution))
 
     def instance_masks(self, resolution: int = 32) -> Bool[Tensor, "b 4 h w"]:
         """Pixels that each object shows; a later object hides an earlier one."""
@@ -121,17 +169,23 @@ class Scenes:
         return (masks * (self.shape + 1)[..., None, None]).sum(1)
 
     def seen_in(self, image: Tensor) -> list[list[Seen]]:
-        """What pictures of such scenes really show; see `reading.read`."""
+        """What pictures of such scenes really show; see `reading.read`.
+
+        Raises:
+            ValueError: a style that cannot be read, or no such pictures.
+        """
+        check_choice("style", self.style, STYLES_READ)
         return read(image)
 
     def multi_labels(self, of: str = "shape") -> Bool[Tensor, "b k"]:
         """Which classes of `LABELS[of]` the scene holds; of: shape, color or pair.
 
         Raises:
-            ValueError: an unknown kind of class.
+            ValueError: an unknown kind of class, or colors in style "own".
         """
-        if of not in LABELS:
-            raise ValueError(f"expected labels of {', '.join(LABELS)}, got {of!r}.")
+        check_choice("labels", of, LABELS)
+        if of != "shape":
+            self._named_colors()
         index = {
             "shape": self.shape,
             "color": self.color,
@@ -140,90 +194,18 @@ class Scenes:
         hit = index[..., None] == torch.arange(len(LABELS[of]), device=index.device)
         return (hit & self.present[..., None]).any(1)
 
-
-def sample(
-    n: int,
-    *,
-    seed: int,
-    objects: int | tuple[int, int] = (1, 4),
-    held_out: str = "exclude",
-    style: str = "default",
-) -> Scenes:
-    """Draw scenes; the same arguments give the same scenes.
-
-    Args:
-        n: how many.
-        seed: of the scenes.
-        objects: how many objects, or the smallest and largest number.
-        held_out: "exclude" keeps the pairs of `HELD_OUT` away, "only" draws nothing
-            else, "include" makes no difference between pairs.
-        style: one of `STYLES`.
-
-    Raises:
-        ValueError: an argument outside these ranges.
-    """
-    low, high = (objects, objects) if isinstance(objects, int) else objects
-    if n < 1 or not 1 <= low <= high <= 4:
-        raise ValueError(
-            f"expected n >= 1 and one to four objects, got n={n}, objects={objects}."
-        )
-    if style not in STYLES or held_out not in ("exclude", "only", "include"):
-        raise ValueError(
-            f"expected a style of {STYLES} and held_out of exclude, only or include, "
-            f"got {style!r} and {held_out!r}."
-        )
-    g = torch.Generator().manual_seed(seed)
-    count = torch.randint(low, high + 1, (n,), generator=g)
-    color, shape = torch.randint(8, (2, n, 4), generator=g)
-    barred = (3 * color + 1) % 8
-    if held_out == "only":
-        shape = barred
-    elif held_out == "exclude":
-        shift = torch.randint(1, 8, (n, 4), generator=g)
-        shape = torch.where(shape == barred, (shape + shift) % 8, shape)
-    size, texture = torch.randint(3, (2, n, 4), generator=g)
-    # three or four objects fit only when all are small
-    size = torch.where(count[:, None] > 2, 0, size)
-    center = _place(count, torch.tensor(RADIUS)[size], g)
-    row = torch.arange(n)
-    return Scenes(count, shape, color, size, texture, center, row, style, seed)
+    def _named_colors(self) -> None:
+        if self.style == OWN:
+            raise ValueError(
+                f"colors expected names, got style {OWN!r}, in which they are numbers: "
+                "use rgb, own_ground and shape."
+            )
 
 
-def _place(count: Tensor, radius: Tensor, g: torch.Generator) -> Tensor:
-    """Centers such that no two objects touch and the first two stand clearly."""
-    center = torch.zeros(len(count), 4, 2)
-    for k in range(1, 5):
-        one, other = torch.combinations(torch.arange(k)).T
-        todo = (count == k).nonzero()[:, 0]
-        while len(todo):
-            # two large objects seldom fit, so the last few scenes try many at once
-            tries = max(1, 4096 // len(todo))
-            rows = todo.repeat_interleave(tries)
-            r = radius[rows, :k]
-            span = (32 - 2 * r)[..., None]
-            trial = r[..., None] + span * torch.rand(len(rows), k, 2, generator=g)
-            dx, dy = (trial[:, one] - trial[:, other]).abs().unbind(-1)
-            reach = r[:, one] + r[:, other]
-            good = (dx * dx + dy * dy >= reach * reach).all(1)
-            if k > 1:
-                dx, dy = dx[:, 0], dy[:, 0]
-                good &= (dx >= 2 * dy) | (dy >= 2 * dx)
-            good = good.reshape(-1, tries)
-            first = (good & (good.cumsum(1) == 1)).reshape(-1)
-            center[rows[first], :k] = trial[first]
-            todo = todo[~good.any(1)]
-    return center
-
-
-def _check(resolution: int) -> int:
-    if resolution < 16:
-        raise ValueError(f"expected a resolution of at least 16, got {resolution}.")
+def check_resolution(resolution: int) -> int:
+    """The resolution, if pictures can have it; errors as in `render`."""
+    check_number("resolution", resolution, 16, whole=True)
     return resolution
-
-
-def to_float(image: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """Pixels 0..255 to [-1, 1], the range that all models take."""
-    return image.float() / 127.5 - 1
 
 
 def relation(scenes: Scenes) -> Int[Tensor, " b"]:

@@ -220,7 +220,7 @@ def test_neither_no_nor_a_number_gives_a_foil_away():
 
 
 def test_an_unknown_phenomenon_is_an_error():
-    with pytest.raises(ValueError, match="existence or counting, got 'verb'"):
+    with pytest.raises(ValueError, match="'existence', 'counting', got 'verb'"):
         shapes.foils(shapes.sample(1, seed=0), "verb")
 
 
@@ -346,7 +346,7 @@ def test_the_share_of_noise_is_the_one_asked_for_in_even_kinds():
 
 @pytest.mark.parametrize("noise", [-0.1, 1.5])
 def test_a_share_of_noise_outside_zero_and_one_is_an_error(noise):
-    with pytest.raises(ValueError, match="noise between 0 and 1, got"):
+    with pytest.raises(ValueError, match="noise expected a number from 0 to 1, got"):
         shapes.alt_texts(shapes.sample(1, seed=0), seed=0, noise=noise)
 
 

@@ -59,7 +59,7 @@ def test_a_program_runs_on_one_scene():
 
 
 def test_an_unknown_kind_is_an_error():
-    with pytest.raises(ValueError, match="expected kinds of exist, .* got 'why'"):
+    with pytest.raises(ValueError, match="kind expected one of 'exist', .* got 'why'"):
         shapes.questions(shapes.sample(1, seed=0), seed=0, kinds=["why"])
 
 

@@ -45,7 +45,20 @@ def test_objects_come_from_left_to_right():
         assert [s.x for s in seen] == sorted(s.x for s in seen)
 
 
-@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 1, 32, 32), (1, 3, 32, 16)])
+@pytest.mark.parametrize("shape", [(1, 1, 32, 32), (1, 3, 32, 16)])
 def test_other_shapes_are_named(shape):
     with pytest.raises(ValueError, match=r"square pictures of shape \(b, 3, h, h\)"):
         shapes.read(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (torch.zeros(3, 32, 32), r"floats of shape \(b, c, h, w\)"),
+        (torch.full((1, 3, 32, 32), 200.0), r"pixels in \[-1, 1\]"),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.long), "0 to 255 as uint8"),
+    ],
+)
+def test_what_is_no_picture_is_named(image, words):
+    with pytest.raises(ValueError, match=words):
+        shapes.read(image)

@@ -61,25 +61,29 @@ class Record(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-# what drawing uses, each seen to be exact or to move numbers only
+# what drawing uses, each seen to be exact or to move numbers only; it sums integers
 EXACT = re.findall(
     r"\w+",
     """
-    _to_copy abs add all any arange bincount bitwise_and bitwise_not bitwise_or cat
+    _local_scalar_dense _to_copy abs add all any arange bincount bitwise_and
+    bitwise_not bitwise_or cat
     clamp clone cumsum eq expand floor floor_divide full full_like ge gt index
-    index_put index_select lift_fresh lt masked_select maximum minimum mul neg
-    nonzero ones_like permute rand randint remainder rsub scalar_tensor scatter
-    select slice sort split_with_sizes sqrt stack sub unbind unfold unsqueeze view
+    index_put index_select le lift_fresh lt masked_select max maximum minimum mul neg
+    new_zeros
+    nonzero ones_like permute rand randint reciprocal remainder rsub
+    scalar_tensor scatter
+    select slice sort split_with_sizes sqrt stack sub sum unbind unfold unsqueeze view
     where zeros
     """,
 )
 
 
-@styles
+@pytest.mark.parametrize("style", (*shapes.STYLES, shapes.OWN))
 def test_sampling_and_drawing_use_no_operation_that_machines_round_differently(style):
     with Record() as record:
         record.names = set()
         shapes.sample(20, seed=0, style=style).render()
+        shapes.sample(20, seed=0, style=style, objects=1, shapes="star").render()
     assert {"sqrt", "scatter"} <= record.names <= set(EXACT)
 
 
@@ -264,29 +268,18 @@ def test_styles_draw_the_same_scene_differently(style):
     assert torch.equal(drawn, scenes.render()) == (style == "default")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ({"n": 0}, "n >= 1"),
-        ({"objects": 5}, "one to four objects"),
-        ({"objects": (3, 2)}, "one to four objects"),
-        ({"style": "cubist"}, "expected a style"),
-        ({"held_out": "maybe"}, "exclude, only or include"),
-    ],
-)
-def test_bad_arguments_are_named_in_one_sentence(arguments, expected):
-    with pytest.raises(ValueError, match=expected):
-        shapes.sample(**{"n": 2, "seed": 0} | arguments)
+@pytest.mark.parametrize("draw", ["render", "coverage", "semantic_masks"])
+@pytest.mark.parametrize("resolution", [8, 32.0])
+def test_too_small_a_picture_and_half_pixels_are_errors(draw, resolution, as_a_reader):
+    with pytest.raises(ValueError, match="resolution expected a whole number from 16"):
+        getattr(shapes.sample(1, seed=0), draw)(resolution)
 
 
-def test_too_small_a_picture_is_an_error():
-    with pytest.raises(ValueError, match="at least 16, got 8"):
-        shapes.sample(1, seed=0).render(8)
-
-
-def test_an_unknown_label_is_an_error():
-    with pytest.raises(ValueError, match="labels of shape, color, pair, got 'verb'"):
+def test_an_unknown_label_and_an_unknown_style_are_errors():
+    with pytest.raises(ValueError, match="one of 'shape', 'color', 'pair', got 'verb'"):
         shapes.sample(1, seed=0).multi_labels("verb")
+    with pytest.raises(ValueError, match="style expected one of .* got 'cubist'"):
+        replace(shapes.sample(1, seed=0), style="cubist")
 
 
 def test_scenes_are_picked_by_slice_list_and_tensor():
@@ -314,5 +307,5 @@ def test_to_float_spans_minus_one_to_one():
 
 def test_the_benchmark_runs(capsys):
     main = runpy.run_path("benchmarks/shapes.py")["main"]
-    main(1, 64)
-    assert "scenes and 32 x 32" in capsys.readouterr().out
+    main(64)
+    assert "own, scenes and 32 x 32" in capsys.readouterr().out
