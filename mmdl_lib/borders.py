@@ -38,7 +38,8 @@ def _kind(value) -> str:
     if isinstance(value, Tensor):
         kind = str(value.dtype).removeprefix("torch.")
         return f"{kind} of shape {tuple(value.shape)}"
-    return f"{type(value).__name__} {value!r:.60}"
+    words = " ".join(repr(value).split())
+    return f"{type(value).__name__} {words:.60}"
 
 
 def _require_tensor(name: str, value) -> None:
@@ -68,9 +69,11 @@ def check_finite(name: str, values: Tensor) -> None:
     """Check that there is neither NaN nor infinity.
 
     Raises:
-        ValueError: there is.
+        ValueError: there is, or flags are given for numbers.
     """
     _require_tensor(name, values)
+    if values.dtype == torch.bool:
+        raise ValueError(f"{name} expected finite numbers, got {_kind(values)}.")
     if not _readable(values):
         return
     bad = int((~torch.isfinite(values)).sum())
@@ -117,6 +120,26 @@ def check_scores(name: str, scores: Tensor, label: Tensor | Sequence) -> None:
         )
     check_same_length(**{f"rows of {name}": scores, "labels": label})
     check_finite(name, scores)
+
+
+def check_logits(name: str, values: Tensor) -> None:
+    """Check a table of scores before softmax.
+
+    Args:
+        name: what they are called.
+        values: (b, k) floats, finite.
+
+    Raises:
+        ValueError: another shape or type, NaN or infinity, or rows from 0 to 1 that sum
+            to 1: a softmax of them would be a softmax of probabilities.
+    """
+    check_numbers(name, values, "b k")
+    if not _readable(values) or values.shape[1] < 2:
+        return
+    off = (values.double().sum(1) - 1).abs().max()
+    # 1e-2 leaves room for half precision
+    if (values >= 0).all() and off < 1e-2:
+        raise ValueError(f"{name} expected scores before softmax, got probabilities.")
 
 
 def check_integers(

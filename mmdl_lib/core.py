@@ -120,7 +120,7 @@ def _rebuilt(value: Any, hint: Any) -> Any:
         for one in options:
             if isinstance(one, type) and one.__name__ == value.get("class"):
                 return one.from_dict(value)
-        raise ValueError(f"expected {_words(hint)}, got {value.get('kind')!r}.")
+        raise ValueError(f"expected {_words(hint)}, got {value.get('class')!r}.")
     if isinstance(value, list):
         for one in options:
             if isinstance(one, type) and issubclass(one, tuple):  # a NamedTuple

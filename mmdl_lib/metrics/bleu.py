@@ -33,7 +33,12 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from mmdl_lib.borders import check_references
+from mmdl_lib.borders import (
+    check_choice,
+    check_number,
+    check_references,
+    check_text,
+)
 from mmdl_lib.metrics._words.ngrams import ngrams
 from mmdl_lib.metrics._words.ptb import caption_words
 
@@ -54,6 +59,7 @@ def tokenize_13a(text: str) -> list[str]:
         ['The', "man's", 'half-eaten', 'cake', 'costs', '$', '3.50', ',', "doesn't", \
 'it', '?']
     """
+    check_text("text", text)
     text = text.rstrip().replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
     for name, sign in ENTITIES.items():
         text = text.replace(name, sign)
@@ -201,11 +207,8 @@ def coco_bleu(
 
 def _corpus(candidates, references, order, smoothing, tokenize):
     check_references(candidates, references)
-    if smoothing not in SMOOTHING:
-        known = f"{', '.join(SMOOTHING[:-1])} or {SMOOTHING[-1]}"
-        raise ValueError(f"expected {known} as smoothing, got {smoothing!r}.")
-    if order < 1:
-        raise ValueError(f"expected an order of at least 1, got {order}.")
+    check_choice("smoothing", smoothing, SMOOTHING)
+    check_number("order", order, 1, whole=True)
     matches, totals, length, closest = [0] * order, [0] * order, 0, 0
     for candidate, texts in zip(candidates, references, strict=True):
         counts = _counts(tokenize(candidate), [tokenize(t) for t in texts], order)

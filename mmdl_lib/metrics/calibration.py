@@ -20,7 +20,7 @@ few items make it too large: noise in a bin adds up, it never cancels.
 import torch
 from torch import Tensor
 
-from mmdl_lib.borders import check_labels, check_scores
+from mmdl_lib.borders import check_labels, check_number, check_scores
 
 
 def expected_calibration_error(
@@ -50,12 +50,11 @@ def expected_calibration_error(
     """
     check_scores("probabilities", probability, label)
     check_labels("labels", label, probability.shape[1])
-    if bins < 1:
-        raise ValueError(f"expected at least one bin, got {bins}.")
+    check_number("bins", bins, 1, whole=True)
     off = (probability.double().sum(1) - 1).abs().max().item()
     # 1e-2 leaves room for half precision
     if probability.min() < 0 or off > 1e-2:
-        raise ValueError("expected rows of probabilities that sum to 1, got others.")
+        raise ValueError("probabilities expected rows that sum to 1, got others.")
     confidence, predicted = probability.max(1)
     edges = torch.linspace(
         0, 1, bins + 1, dtype=probability.dtype, device=probability.device

@@ -39,7 +39,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from mmdl_lib.borders import check_references
+from mmdl_lib.borders import check_number, check_references
 from mmdl_lib.metrics._words.ngrams import ngrams
 from mmdl_lib.metrics._words.ptb import caption_words
 
@@ -159,6 +159,8 @@ def cider_d(
         >>> cider_d(["a cat", "a cat"], [["a cat"], ["a dog"]])
         [5.0, 0.0]
     """
+
+    check_number("sigma", sigma, above=0)
 
     def clipped(said, true, delta):
         total = 0.0

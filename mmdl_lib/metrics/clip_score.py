@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdl_lib.borders import check_same_length
+from mmdl_lib.borders import check_number, check_same_length
 from mmdl_lib.metrics.features import Features, check_same_source
 
 
@@ -38,7 +38,7 @@ def _cosines(image: Features, text: Features) -> Float[Tensor, " n"]:
     for name, part in (("pictures", image), ("texts", text)):
         if not part.values.any(1).all():
             raise ValueError(
-                f"expected features that have a direction, got 0 of {name}."
+                f"features of {name} expected a direction, got a row of zeros."
             )
     one, two = (F.normalize(part.values.double(), dim=1) for part in (image, text))
     return (one * two).sum(1)
@@ -64,6 +64,7 @@ def clip_score(image: Features, text: Features, *, scale: float = 100.0) -> CLIP
         >>> round(clip_score(image, text).value, 4)
         75.0
     """
+    check_number("scale", scale)
     value = scale * _cosines(image, text).mean()
     return CLIPScore(value.clamp(min=0).item(), image.source)
 
@@ -88,5 +89,6 @@ def clip_s(image: Features, text: Features, *, weight: float = 2.5) -> CLIPScore
         >>> clip_s(image, text).value, clip_score(image, text).value
         (1.25, 0.0)
     """
+    check_number("weight", weight)
     value = weight * _cosines(image, text).clamp(min=0).mean()
     return CLIPScore(value.item(), image.source)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite
+from mmdl_lib.borders import check_numbers
 
 
 def spread(vectors: Float[Tensor, "n d"]) -> float:
@@ -56,7 +56,9 @@ def effective_rank(vectors: Float[Tensor, "n d"]) -> float:
 
 
 def _checked(vectors: Tensor) -> Tensor:
-    if len(vectors) < 2:
-        raise ValueError(f"expected at least two vectors, got {len(vectors)}.")
-    check_finite("vectors", vectors)
+    check_numbers("vectors", vectors, "n d")
+    if len(vectors) < 2 or vectors.shape[1] == 0:
+        raise ValueError(
+            f"vectors expected at least two, got shape {tuple(vectors.shape)}."
+        )
     return vectors.detach().cpu().double()

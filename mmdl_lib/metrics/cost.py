@@ -24,6 +24,8 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmdl_lib.borders import check_choice, check_number
+
 PUE = 1.58  # the average that Strubell et al. take, of 2018
 US_GRID = 433.0  # g CO2e a kWh, their 0.954 pounds
 # g CO2e a kWh by the source of the power, and of the world's mix of 2019
@@ -59,8 +61,8 @@ def training_flops(loss: Callable[[], Tensor]) -> int:
     """
     with FlopCounterMode(display=False) as counter:
         found = loss()
-        if not found.requires_grad:
-            raise ValueError("expected a loss with gradients, got one without.")
+        if not getattr(found, "requires_grad", False):
+            raise ValueError("loss expected a tensor with gradients, got none.")
         found.backward()
     return counter.get_total_flops()
 
@@ -82,13 +84,9 @@ def energy_kwh(
         >>> round(energy_kwh(1515.43, 84))  # Transformer big, Table 3 of the paper
         201
     """
-    for name, value, least in (
-        ("watts", watts, 0),
-        ("hours", hours, 0),
-        ("pue", pue, 1),
-    ):
-        if not least <= value < float("inf"):
-            raise ValueError(f"expected {name} from {least} up, got {value}.")
+    check_number("watts", watts, 0)
+    check_number("hours", hours, 0)
+    check_number("pue", pue, 1)
     return pue * watts * hours / 1000
 
 
@@ -107,11 +105,8 @@ def co2_kg(kwh: int | float, intensity: int | float | str = "world_average") -> 
         38
     """
     if isinstance(intensity, str):
-        if intensity not in INTENSITY:
-            known = ", ".join(INTENSITY)
-            raise ValueError(f"expected grams or one of {known}, got {intensity!r}.")
+        check_choice("intensity", intensity, INTENSITY)
         intensity = INTENSITY[intensity]
-    for name, value in (("kwh", kwh), ("intensity", intensity)):
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"expected {name} from 0 up, got {value}.")
+    check_number("kwh", kwh, 0)
+    check_number("intensity", intensity, 0)
     return kwh * intensity / 1000

@@ -21,7 +21,7 @@ classes changes it.
 import torch
 from torch import Tensor
 
-from mmdl_lib.borders import check_labels, check_same_length
+from mmdl_lib.borders import check_choice, check_labels, check_same_length
 
 
 def f1(predicted: Tensor, label: Tensor, *, average: str = "binary") -> float:
@@ -52,8 +52,7 @@ def f1(predicted: Tensor, label: Tensor, *, average: str = "binary") -> float:
         >>> f1(predicted, label, average="micro")
         0.6
     """
-    if average not in ("binary", "macro", "micro"):
-        raise ValueError(f"expected binary, macro or micro, got {average!r}.")
+    check_choice("average", average, ("binary", "macro", "micro"))
     check_same_length(predictions=predicted, labels=label)
     classes = 2 if average == "binary" else None
     check_labels("predictions", predicted, classes)

@@ -23,9 +23,10 @@ that of the first two objects; it counts as missed where one of them is not seen
 from collections import Counter
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-from mmdl_lib.borders import check_same_length
+from mmdl_lib.borders import check_image, check_same_length
 
 
 class Faithfulness(NamedTuple):
@@ -58,6 +59,8 @@ def faithfulness(images: Tensor, scenes) -> Faithfulness:
         >>> round(faithfulness(other.render(), scenes).exact, 1)
         0.0
     """
+    if getattr(images, "dtype", None) != torch.uint8:
+        check_image(images, name="pictures")
     check_same_length(pictures=images, scenes=scenes)
     rows = zip(scenes.seen_in(images), scenes.things(), strict=True)
     found = [_score(seen, asked) for seen, asked in rows]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite
+from mmdl_lib.borders import check_numbers, check_text
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,27 @@ class Features:
     source: str
 
     def __post_init__(self):
-        if self.values.ndim != 2 or not self.values.is_floating_point():
-            raise ValueError(
-                f"expected features as floats of shape (n, d), got {self.values.dtype} "
-                f"of shape {tuple(self.values.shape)}."
-            )
+        check_numbers("features", self.values, "n d")
         if 0 in self.values.shape:
-            raise ValueError(f"expected features, got {tuple(self.values.shape)}.")
-        check_finite("features", self.values)
+            shape = tuple(self.values.shape)
+            raise ValueError(f"features expected some, got shape {shape}.")
+        check_text("source", self.source)
         if not self.source.strip():
-            raise ValueError("expected the name of what made the features, got none.")
+            raise ValueError("source expected what made the features, got no name.")
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+def check_features(features) -> None:
+    """Check that features say where they are from.
+
+    Raises:
+        ValueError: a bare tensor, or something else.
+    """
+    if not isinstance(features, Features):
+        kind = type(features).__name__
+        raise ValueError(f"features expected Features(values, source), got a {kind}.")
 
 
 def check_same_source(one: Features, two: Features) -> str:
@@ -65,13 +73,15 @@ def check_same_source(one: Features, two: Features) -> str:
         ...                   Features(torch.ones(9, 3), "CLIP, ViT-B/32"))
         'CLIP, ViT-B/32'
     """
+    check_features(one)
+    check_features(two)
     if one.source != two.source:
         raise ValueError(
-            f"expected features of one source, got {one.source!r} and {two.source!r}."
+            f"features expected one source, got {one.source!r} and {two.source!r}."
         )
     if one.values.shape[1] != two.values.shape[1]:
         raise ValueError(
-            f"expected features of one width, got {one.values.shape[1]} and "
+            f"features expected one width, got {one.values.shape[1]} and "
             f"{two.values.shape[1]} of {one.source!r}."
         )
     return one.source

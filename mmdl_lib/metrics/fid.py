@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite
+from mmdl_lib.borders import check_numbers
 from mmdl_lib.metrics.features import Features, check_same_source
 
 
@@ -62,7 +62,7 @@ def fid(real: Features, fake: Features) -> FID:
     source = check_same_source(real, fake)
     if min(len(real), len(fake)) < 2:
         raise ValueError(
-            "expected two samples or more, which a covariance needs, got "
+            "features expected two samples or more, as a covariance needs, got "
             f"{len(real)} and {len(fake)}."
         )
     return FID(frechet_distance(*_moments(real), *_moments(fake)), source)
@@ -89,7 +89,7 @@ def frechet_distance(
         other_covariance: of the second.
 
     Raises:
-        ValueError: NaN or infinity.
+        ValueError: NaN or infinity, no floats, or shapes that do not fit.
 
     Example:
         Standard deviations 1 and 3, means 0 and 2: (0 - 2)^2 + (1 - 3)^2.
@@ -98,8 +98,14 @@ def frechet_distance(
         >>> round(frechet_distance(0 * one[0], one, 0 * one[0] + 2, two), 9)
         8.0
     """
-    for part in (mean, covariance, other_mean, other_covariance):
-        check_finite("means and covariances", part)
+    for m, c in ((mean, covariance), (other_mean, other_covariance)):
+        check_numbers("mean", m, "d")
+        check_numbers("covariance", c, "d d")
+        if not c.shape == 2 * m.shape == 2 * mean.shape:
+            raise ValueError(
+                f"covariance expected shape {tuple(2 * mean.shape)}, got "
+                f"{tuple(c.shape)} for a mean of {tuple(m.shape)}."
+            )
     one, two = covariance.double(), other_covariance.double()
     shift = (mean.double() - other_mean.double()).square().sum()
     root = torch.linalg.svdvals(_factor(one).T @ _factor(two)).sum()

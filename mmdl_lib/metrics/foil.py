@@ -17,12 +17,13 @@ too. $T_2$ depends on which words may be named, nouns or all: say which.
 """
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 from jaxtyping import Bool
 from torch import Tensor
 
-from mmdl_lib.borders import check_same_length, check_texts
+from mmdl_lib.borders import check_flags, check_same_length, check_text, check_texts
 
 
 class Classification(NamedTuple):
@@ -46,7 +47,7 @@ def classification(
         Three shares; NaN for the half that is empty.
 
     Raises:
-        ValueError: no captions, or unequal lengths.
+        ValueError: no captions, unequal lengths, or something else than bool.
 
     Example:
         >>> import torch
@@ -54,6 +55,8 @@ def classification(
         >>> classification(torch.zeros(4).bool(), truth)
         Classification(overall=0.25, correct=1.0, foil=0.0)
     """
+    check_flags("predictions", predicted)
+    check_flags("is_foil", is_foil)
     check_same_length(predictions=predicted, captions=is_foil)
     right = (predicted == is_foil).double()
     parts = right, right[~is_foil], right[is_foil]
@@ -73,13 +76,21 @@ def detection(predicted: Sequence[int], wrong: Sequence[int]) -> float:
         wrong: the place of the wrong word, such as `foil_word` finds it.
 
     Raises:
-        ValueError: no foils, or unequal lengths.
+        ValueError: no foils, unequal lengths, or no whole numbers.
 
     Example:
         >>> detection([1, 4], [1, 3])
         0.5
     """
+    for name, places in (("predictions", predicted), ("wrong words", wrong)):
+        some = isinstance(places, Sequence) and not isinstance(places, str)
+        if not some or not all(_whole(place) for place in places):
+            raise ValueError(f"{name} expected whole numbers, got {places!r:.60}.")
     return _share(predicted, wrong)
+
+
+def _whole(value) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def correction(predicted: Sequence[str], right: Sequence[str]) -> float:
@@ -107,12 +118,14 @@ def foil_word(caption: str, foil: str) -> int:
         >>> foil_word("a red dog runs", "a red cat runs")
         2
     """
+    check_text("caption", caption)
+    check_text("foil", foil)
     one, two = caption.split(), foil.split()
     if len(one) != len(two):
         raise ValueError(
-            f"expected captions of equal length, got {len(one)} and {len(two)} words."
+            f"captions expected equally many words, got {len(one)} and {len(two)}."
         )
     places = [i for i, (a, b) in enumerate(zip(one, two, strict=True)) if a != b]
     if len(places) != 1:
-        raise ValueError(f"expected one word that differs, got {len(places)}.")
+        raise ValueError(f"foil expected one word that differs, got {len(places)}.")
     return places[0]

@@ -20,7 +20,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from mmdl_lib.metrics.features import Features
+from mmdl_lib.borders import check_logits, check_number
+from mmdl_lib.metrics.features import Features, check_features
 
 
 class InceptionScore(NamedTuple):
@@ -45,7 +46,7 @@ def inception_score(
         generator: shuffles the samples first; without it they stay in order.
 
     Raises:
-        ValueError: fewer samples than parts, or no part.
+        ValueError: fewer samples than parts, no part, or probabilities for logits.
 
     Example:
         A sure classifier sees two classes of three, equally often:
@@ -54,9 +55,10 @@ def inception_score(
         >>> round(inception_score(Features(sure, "ours"), splits=2).mean, 6)
         2.0
     """
+    check_features(logits)
+    check_logits("logits", logits.values)
     n = len(logits)
-    if not 1 <= splits <= n:
-        raise ValueError(f"expected 1 to {n} parts of {n} samples, got {splits}.")
+    check_number("splits", splits, 1, n, whole=True)
     values = logits.values.double()
     if generator is not None:
         values = values[torch.randperm(n, generator=generator)]

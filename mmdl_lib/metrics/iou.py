@@ -21,7 +21,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite
+from mmdl_lib.borders import check_finite, check_flags
 
 
 def check_boxes(boxes: Tensor) -> Float[Tensor, "n 4"]:
@@ -31,24 +31,37 @@ def check_boxes(boxes: Tensor) -> Float[Tensor, "n 4"]:
         ValueError: another shape, NaN or infinity, or a box whose end is before its
             start.
     """
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"expected boxes of shape (n, 4), got {tuple(boxes.shape)}.")
-    boxes = boxes if boxes.is_floating_point() else boxes.double()
     check_finite("boxes", boxes)
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype == torch.bool:
+        raise ValueError(
+            f"boxes expected numbers of shape (n, 4), got {boxes.dtype} of shape "
+            f"{tuple(boxes.shape)}."
+        )
+    boxes = boxes if boxes.is_floating_point() else boxes.double()
     wrong = (boxes[:, 2:] < boxes[:, :2]).any(1).nonzero()
     if len(wrong):
         box = [round(x, 3) for x in boxes[wrong[0, 0]].tolist()]
-        raise ValueError(f"expected (x0, y0, x1, y1), x0 <= x1, y0 <= y1, got {box}.")
+        raise ValueError(
+            f"boxes expected (x0, y0, x1, y1), x0 <= x1, y0 <= y1, got {box}."
+        )
     return boxes
 
 
 def area(boxes: Shaped[Tensor, "n 4"]) -> Shaped[Tensor, " n"]:
     """Area of boxes (x0, y0, x1, y1).
 
+    Raises:
+        ValueError: not finite, or an end before its start.
+
     Example:
         >>> area(torch.tensor([[0, 0, 2, 3]]))
         tensor([6])
     """
+    check_boxes(boxes)
+    return _area(boxes)
+
+
+def _area(boxes: Tensor) -> Tensor:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
@@ -78,7 +91,8 @@ def iou(
         crowd: which of the others are crowds, for which the union is the box alone.
 
     Raises:
-        ValueError: not finite, an end before its start, or a crowd of another length.
+        ValueError: not finite, an end before its start, or a crowd that is not bool or
+            of another length.
 
     Example:
         Two unit squares that share a third of their common area:
@@ -89,7 +103,7 @@ def iou(
     """
     boxes, others = check_boxes(boxes), check_boxes(others)
     both = _overlap(boxes, others)
-    return _over_union(both, area(boxes), area(others), crowd)
+    return _over_union(both, _area(boxes), _area(others), crowd)
 
 
 def mask_iou(
@@ -101,16 +115,23 @@ def mask_iou(
     """IoU of each mask with each other mask, in [0, 1]; all of one height and width.
 
     Raises:
-        ValueError: masks of two sizes, or a crowd of another length.
+        ValueError: no masks, such as bytes or probabilities, masks of two sizes, or a
+            crowd of another length.
 
     Example:
         >>> a = torch.tensor([[[True, True], [False, False]]])
         >>> mask_iou(a, a.mT).item()  # 1 pixel of 3
         0.3333333333333333
     """
+    for part in (masks, others):
+        check_flags("masks", part)
+        if part.ndim != 3:
+            raise ValueError(
+                f"masks expected shape (n, h, w), got {tuple(part.shape)}."
+            )
     if masks.shape[1:] != others.shape[1:]:
         one, two = tuple(masks.shape[1:]), tuple(others.shape[1:])
-        raise ValueError(f"expected masks of one size, got {one} and {two}.")
+        raise ValueError(f"masks expected one size, got {one} and {two}.")
     one, two = (rearrange(m, "n h w -> n (h w)").float() for m in (masks, others))
     # whole numbers below 2 ** 24, so float32 is exact up to pictures of 4096 x 4096
     both = (one @ two.T).double()
@@ -120,10 +141,7 @@ def mask_iou(
 def _over_union(both, size, other_size, crowd):
     union = size[:, None] + other_size[None] - both
     if crowd is not None:
-        if len(crowd) != len(other_size):
-            raise ValueError(
-                f"expected {len(other_size)} crowd flags, got {len(crowd)}."
-            )
+        check_flags("crowd", crowd, other_size.shape)
         union = torch.where(crowd[None], size[:, None], union)
     return _ratio(both, union)
 
@@ -146,7 +164,7 @@ def giou(
     """
     boxes, others = check_boxes(boxes), check_boxes(others)
     both = _overlap(boxes, others)
-    union = area(boxes)[:, None] + area(others)[None] - both
+    union = _area(boxes)[:, None] + _area(others)[None] - both
     start = torch.minimum(boxes[:, None, :2], others[None, :, :2])
     end = torch.maximum(boxes[:, None, 2:], others[None, :, 2:])
     hull = (end - start).prod(-1)

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mmdl_lib.borders import check_number, check_numbers
 from mmdl_lib.metrics.features import Features, check_same_source
 
 
@@ -61,12 +62,10 @@ def kid(
         KID(mean=7.0, std=0.0, source='pixels')
     """
     source = check_same_source(real, fake)
-    if not 2 <= size <= min(len(real), len(fake)):
-        raise ValueError(
-            f"expected a size of 2 to {min(len(real), len(fake))} samples, got {size}."
-        )
-    if subsets < 1:
-        raise ValueError(f"expected at least one subset, got {subsets}.")
+    if min(len(real), len(fake)) < 2:
+        raise ValueError("features expected two samples or more, got 1.")
+    check_number("size", size, 2, min(len(real), len(fake)), whole=True)
+    check_number("subsets", subsets, 1, whole=True)
     values = []
     for _ in range(subsets):
         some = [
@@ -81,6 +80,9 @@ def kid(
 def mmd2(x: Float[Tensor, "m d"], y: Float[Tensor, "n d"]) -> float:
     """The unbiased estimate from two whole sets, of two samples at least.
 
+    Raises:
+        ValueError: fewer, two widths, no floats, NaN or infinity.
+
     Example:
         Two equal pairs. Each sample meets itself across the sets, but not within: the
         estimate is below zero.
@@ -89,8 +91,15 @@ def mmd2(x: Float[Tensor, "m d"], y: Float[Tensor, "n d"]) -> float:
         >>> mmd2(x, x)  # 1 + 1 - 2 (1 + 1 + 1 + 8) / 4
         -3.5
     """
-    x, y = x.double(), y.double()
+    for name, part in (("x", x), ("y", y)):
+        check_numbers(name, part, "n d")
     m, n = len(x), len(y)
+    if min(m, n) < 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(
+            "x and y expected two samples or more of one width, got "
+            f"{tuple(x.shape)} and {tuple(y.shape)}."
+        )
+    x, y = x.double(), y.double()
     own, other = _kernel(x, x), _kernel(y, y)
     # a sample is not compared with itself
     within = (own.sum() - own.trace()) / (m * (m - 1))

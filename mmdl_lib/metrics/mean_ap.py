@@ -36,8 +36,14 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite, check_same_length
-from mmdl_lib.metrics.iou import area, check_boxes, iou, mask_iou
+from mmdl_lib.borders import (
+    check_finite,
+    check_flags,
+    check_integers,
+    check_items,
+    check_same_length,
+)
+from mmdl_lib.metrics.iou import area, iou, mask_iou
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -93,8 +99,8 @@ def mean_ap(found: Sequence[Detections], truth: Sequence[Truth]) -> dict[str, fl
         large", "AR 1", "AR 10", "AR 100", "AR small", "AR medium", "AR large".
 
     Raises:
-        ValueError: no pictures, unequal lengths, a box that is not one, or numbers that
-            are not finite.
+        ValueError: no pictures, unequal lengths, a box that is not one, numbers that
+            are not finite, or masks or crowds that are not bool.
 
     Example:
         One square is found with IoU 0.8, which seven of ten thresholds accept; the
@@ -109,19 +115,15 @@ def mean_ap(found: Sequence[Detections], truth: Sequence[Truth]) -> dict[str, fl
         >>> round(out["AP"], 4), round(0.7 * 51 / 101, 4), round(out["AR 100"], 4)
         (0.3535, 0.3535, 0.35)
     """
-    pictures = [_picture(i, f, t) for i, (f, t) in enumerate(_pairs(found, truth))]
+    check_pictures(found, truth)
+    pairs = zip(found, truth, strict=True)
+    pictures = [_picture(i, *pair) for i, pair in enumerate(pairs)]
     parts = defaultdict(list)
     for picture in pictures:
         for label, part in picture.items():
             parts[label].append(part)
     curves = [curve for label in sorted(parts) for curve in _accumulate(parts[label])]
     return _summary(curves)
-
-
-def _pairs(found, truth):
-    pictures = {"pictures with detections": found, "pictures with objects": truth}
-    check_same_length(**pictures)
-    return zip(found, truth, strict=True)
 
 
 def _picture(number: int, found: Detections, truth: Truth) -> dict[int, tuple]:
@@ -148,30 +150,51 @@ def _picture(number: int, found: Detections, truth: Truth) -> dict[int, tuple]:
     return out
 
 
+def check_pictures(found: Sequence[Detections], truth: Sequence[Truth]) -> None:
+    """Check two lists of pictures, which are not looked into.
+
+    Raises:
+        ValueError: something else, no pictures, or unequal lengths.
+    """
+    check_items("pictures with detections", found, Detections)
+    check_items("pictures with objects", truth, Truth)
+    pictures = {"pictures with detections": found, "pictures with objects": truth}
+    check_same_length(**pictures)
+
+
 def check_picture(number: int, found: Detections, truth: Truth):
     """Areas of detections and of objects, once both are known to be well formed.
 
     Raises:
         ValueError: unequal lengths, scores or boxes that are not finite, a box whose
-            end is before its start, or boxes against masks.
+            end is before its start, boxes against masks, labels that are no integers,
+            or masks or crowds that are not bool.
     """
+    where = f"of picture {number}"
+    check_finite(f"scores {where}", found.score)
+    if truth.crowd is not None:
+        check_flags(f"crowds {where}", truth.crowd)
+    if truth.area is not None:
+        check_finite(f"areas {where}", truth.area)
     for part in (found, truth):
-        lengths = {len(x) for x in part if x is not None}
-        if len(lengths) > 1:
+        check_integers(f"labels {where}", part.label, None)
+        if getattr(part.region, "ndim", 2) == 2:
+            check_finite(f"regions {where}", part.region)
+        lengths = [tuple(x.shape[:1]) for x in part if x is not None]
+        if len({*lengths}) > 1 or any(x.ndim != 1 for x in part[1:] if x is not None):
             raise ValueError(
-                f"expected one entry for each region of picture {number}, got lengths "
-                f"{[len(x) for x in part if x is not None]}."
+                f"picture {number} expected one entry for each region, got shapes "
+                f"{[tuple(x.shape) for x in part if x is not None]}."
             )
-    check_finite(f"scores of picture {number}", found.score)
     kinds = {part.region.ndim for part in (found, truth) if len(part.label)}
     if len(kinds) > 1 or not kinds <= {2, 3}:
         raise ValueError(
-            "expected boxes (n, 4) or masks (n, h, w), the same for detections and "
-            f"objects, got {tuple(found.region.shape)} and {tuple(truth.region.shape)}."
+            "regions expected boxes (n, 4) or masks (n, h, w), the same for detections "
+            f"and objects, got {tuple(found.region.shape)} and "
+            f"{tuple(truth.region.shape)}."
         )
     sizes, true_sizes = _size(found.region), _size(truth.region)
     if truth.area is not None:
-        check_finite(f"areas of picture {number}", truth.area)
         true_sizes = truth.area.double().cpu().numpy()
     return sizes, true_sizes
 
@@ -180,7 +203,8 @@ def _size(region: Tensor):
     if len(region) == 0:
         return np.zeros(0)
     if region.ndim == 2:
-        return area(check_boxes(region.double())).cpu().numpy()
+        return area(region.double()).cpu().numpy()
+    check_flags("masks", region)
     return region.sum((1, 2)).double().cpu().numpy()
 
 

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from mmdl_lib.borders import check_labels
+from mmdl_lib.borders import check_finite, check_integers, check_number
 
 
 def confusion(
@@ -48,14 +48,19 @@ def confusion(
         >>> confusion(found, truth, classes=2, ignore=255).tolist()
         [[1, 1], [0, 0]]
     """
+    check_number("classes", classes, 1, whole=True)
+    if ignore is not None:
+        check_number("ignore", ignore, whole=True)
+    check_integers("guessed classes", found, None)
+    check_integers("true classes", truth, None)
     if found.shape != truth.shape or found.numel() == 0:
         one, two = tuple(found.shape), tuple(truth.shape)
-        raise ValueError(f"expected two maps of one shape, got {one} and {two}.")
+        raise ValueError(f"maps expected one shape and pixels, got {one} and {two}.")
     found, truth = found.flatten().long(), truth.flatten().long()
     if ignore is not None:
         found, truth = found[truth != ignore], truth[truth != ignore]
-    check_labels("guessed classes", found, classes)
-    check_labels("true classes", truth, classes)
+    check_integers("guessed classes", found, 0, classes - 1)
+    check_integers("true classes", truth, 0, classes - 1)
     counts = torch.bincount(truth * classes + found, minlength=classes**2)
     return counts.reshape(classes, classes)
 
@@ -63,13 +68,31 @@ def confusion(
 def class_iou(counts: Shaped[Tensor, "k k"]) -> Float[Tensor, " k"]:
     """IoU of each class from a confusion matrix; NaN for a class that never occurs.
 
+    Raises:
+        ValueError: no square matrix of counts.
+
     Example:
         >>> class_iou(torch.tensor([[3, 1, 0], [0, 2, 0], [0, 0, 0]])).tolist()
         [0.75, 0.6666666666666666, nan]
     """
-    counts = counts.double()
+    counts = _checked(counts)
     right = counts.diagonal()
     return right / (counts.sum(0) + counts.sum(1) - right)
+
+
+def _checked(counts: Tensor, *, some: bool = False) -> Tensor:
+    """A confusion matrix in float64, in which counts are exact up to 2 ** 53."""
+    check_finite("counts", counts)
+    square = counts.ndim == 2 and counts.shape[0] == counts.shape[1]
+    if not square or counts.dtype == torch.bool or (counts < 0).any():
+        raise ValueError(
+            "counts expected a square matrix of numbers from 0 up, got "
+            f"{counts.dtype} of shape {tuple(counts.shape)}."
+        )
+    counts = counts.double()
+    if some and counts.sum() == 0:
+        raise ValueError("counts expected a pixel that is not ignored, got none.")
+    return counts
 
 
 def mean_iou(counts: Shaped[Tensor, "k k"], *, ignore: int | None = None) -> float:
@@ -80,15 +103,15 @@ def mean_iou(counts: Shaped[Tensor, "k k"], *, ignore: int | None = None) -> flo
         ignore: the class that `confusion` ignored, if it is one of the classes.
 
     Raises:
-        ValueError: a matrix of zeros.
+        ValueError: a matrix of zeros, or no square matrix of counts.
 
     Example:
         >>> round(mean_iou(torch.tensor([[3, 1, 0], [0, 2, 0], [0, 0, 0]])), 4)
         0.7083
     """
-    if counts.sum() == 0:
-        raise ValueError("expected at least one pixel that is not ignored, got none.")
-    values = class_iou(counts)
+    if ignore is not None:
+        check_number("ignore", ignore, whole=True)
+    values = class_iou(_checked(counts, some=True))
     if ignore is not None and 0 <= ignore < len(values):
         values[ignore] = torch.nan
     return values.nanmean().item()
@@ -104,6 +127,5 @@ def pixel_accuracy(counts: Shaped[Tensor, "k k"]) -> float:
         >>> round(pixel_accuracy(torch.tensor([[3, 1, 0], [0, 2, 0], [0, 0, 0]])), 4)
         0.8333
     """
-    if counts.sum() == 0:
-        raise ValueError("expected at least one pixel that is not ignored, got none.")
+    counts = _checked(counts, some=True)
     return (counts.diagonal().sum() / counts.sum()).item()

@@ -6,17 +6,18 @@ most once; of all alignments a beam search takes the one with most matches, then
 chunks, then least distance. A chunk is a run of matches, in the same order on both
 sides.
 
-With $m_i$ the words of text matched in stage $i$, function words counting $1 - \delta$
-and content words $\delta$, and weights $w_i$ of the stages,
+A function word counts $1 - \delta$ and a content word $\delta$. With $m_i(t)$ the count
+of the words of text $t$ that match in stage $i$, $\ell(t)$ that of all its words, and
+weights $w_i$ of the stages,
 
-$$P = \frac{\sum_i w_i m_i(\text{candidate})}{|\text{candidate}|},\quad
-R = \frac{\sum_i w_i m_i(\text{reference})}{|\text{reference}|},\quad
+$$P = \frac{\sum_i w_i m_i(\text{candidate})}{\ell(\text{candidate})},\quad
+R = \frac{\sum_i w_i m_i(\text{reference})}{\ell(\text{reference})},\quad
 F = \frac{P R}{\alpha P + (1 - \alpha) R}$$
 
 $$\text{METEOR} = F \cdot \Big(1 - \gamma \Big(\frac{\text{chunks}}{m}\Big)^\beta\Big)$$
 
-with $m$ the mean number of matched words, and no chunk counted where all words of both
-texts match in one. Of several references the best counts.
+with $m$ the plain mean number of matched words, and no chunk counted where all words of
+both texts match in one. Of several references the best counts.
 
 **Source** Banerjee and Lavie 2005, aclanthology W05-0909; Denkowski and Lavie, Meteor
 Universal, 2014, doi 10.3115/v1/W14-3348, whose parameters for English are the default.
@@ -39,11 +40,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from mmdl_lib.borders import check_references
+from mmdl_lib.metrics._words.alignment import Match, align
 from mmdl_lib.metrics._words.ptb import caption_words
-from mmdl_lib.metrics._words.stem import stem
 
-BEAM = 40
-# the authors' list, `function/english.words` of METEOR 1.5
+# words that make up a thousandth or more of the authors' English texts; their list,
+# `function/english.words` of METEOR 1.5 (Denkowski and Lavie, 2014; LGPL 2.1)
 FUNCTION_WORDS = frozenset(
     """the , . to of and a in that for " is on 's it with was as said at he by be from
     have has are his but an this not i will ’ they ) -rrb- ( -lrb- who their had
@@ -66,16 +67,6 @@ class Parameters(NamedTuple):
 
 METEOR_1_5 = Parameters(0.85, 0.2, 0.6, 0.75, (1.0, 0.6, 0.8, 0.6))
 METEOR_2005 = Parameters(0.9, 3.0, 0.5, 0.5, (1.0, 1.0, 1.0, 1.0))
-
-
-class Match(NamedTuple):
-    """Words `at` to `at + length` of the reference match `of` to `of + width`."""
-
-    at: int
-    length: int
-    of: int
-    width: int
-    stage: int
 
 
 def meteor_words(text: str) -> list[str]:
@@ -104,149 +95,6 @@ def meteor_words(text: str) -> list[str]:
         else:
             out.append(word)
     return out
-
-
-def _matches(said, true, synonyms, paraphrases) -> list[list[Match]]:
-    """All matches that begin at each word of the reference."""
-    found = [[] for _ in true]
-
-    def pairs(stage, equal):
-        for at, b in enumerate(true):
-            for of, a in enumerate(said):
-                if equal(a, b):
-                    found[at].append(Match(at, 1, of, 1, stage))
-
-    pairs(0, str.__eq__)
-    stems = {word: stem(word) for word in {*said, *true}}
-    pairs(1, lambda a, b: a != b and stems[a] == stems[b])
-    if synonyms:
-        sets = {word: frozenset(synonyms(word)) for word in {*said, *true}}
-        pairs(2, lambda a, b: a != b and sets[a] & sets[b])
-    if paraphrases:
-        for at, length, of, width in _phrases(true, said, paraphrases):
-            found[at].append(Match(at, length, of, width, 3))
-        for of, width, at, length in _phrases(said, true, paraphrases):
-            found[at].append(Match(at, length, of, width, 3))
-    return found
-
-
-def _phrases(one, other, paraphrases):
-    """Where a phrase of one text has a paraphrase in the other."""
-    for i in range(len(one)):
-        for j in range(i + 1, len(one) + 1):
-            for phrase in paraphrases.get(" ".join(one[i:j]), ()):
-                words = phrase.split()
-                for k in range(len(other) - len(words) + 1):
-                    if list(other[k : k + len(words)]) == words:
-                        yield i, j - i, k, len(words)
-
-
-def _bits(start: int, length: int) -> int:
-    """Places of words as bits of a number: sets that are quick to copy."""
-    return ((1 << length) - 1) << start
-
-
-class _Path(NamedTuple):
-    """A partial alignment; `end` is where its open chunk ends in the candidate.
-
-    `used` and `taken` are the words of reference and candidate that it has, `chosen` is
-    its last match behind all earlier ones.
-    """
-
-    matched: int = 0
-    chunks: int = 0
-    distance: int = 0
-    next: int = 0
-    end: int = -1
-    used: int = 0
-    taken: int = 0
-    chosen: tuple = ()
-
-    @property
-    def rank(self):
-        return -self.matched, self.chunks, self.distance
-
-    def add(self, match: Match, *, distance: int) -> "_Path":
-        # half of a whole number, rounded down: see the quirks
-        half = 2 if match.stage == 0 else 1
-        gained = match.width * half // 2 + match.length * half // 2
-        return self._replace(
-            matched=self.matched + gained,
-            chunks=self.chunks + (self.end not in (-1, match.of)),
-            distance=self.distance + distance,
-            next=match.at + match.length,
-            end=match.of + match.width,
-            used=self.used | _bits(match.at, match.length),
-            taken=self.taken | _bits(match.of, match.width),
-            chosen=(self.chosen, match),
-        )
-
-
-def align(
-    said: Sequence[str],
-    true: Sequence[str],
-    *,
-    synonyms: Callable[[str], Collection] | None = None,
-    paraphrases: Mapping[str, Sequence[str]] | None = None,
-) -> list[Match]:
-    """The matches of the best alignment, in the order of the reference.
-
-    Example:
-        >>> for match in align("the cats sat".split(), "a cat sat".split()):
-        ...     print(match.at, match.of, match.stage)
-        1 1 1
-        2 2 0
-    """
-    found = _matches(list(said), list(true), synonyms, paraphrases)
-    cover, covered = [0] * len(true), [0] * len(said)
-    for match in (m for some in found for m in some):
-        for i in range(match.length):
-            cover[match.at + i] += 1
-        for i in range(match.width):
-            covered[match.of + i] += 1
-    # a match that no other competes with is certain
-    fixed = {}
-    for at, some in enumerate(found):
-        if len(some) == 1:
-            m = some[0]
-            counts = cover[at : at + m.length] + covered[m.of : m.of + m.width]
-            if set(counts) == {1}:
-                fixed[at] = m
-    used = sum(_bits(m.at, m.length) for m in fixed.values())
-    taken = sum(_bits(m.of, m.width) for m in fixed.values())
-    paths = [_Path(used=used, taken=taken)]
-    for at, some in enumerate(found):
-        paths = [
-            path
-            for old in sorted(paths, key=lambda p: p.rank)[:BEAM]
-            for path in _advance(old, at, some, fixed)
-        ]
-    ends = [
-        p._replace(chunks=p.chunks + (p.end != -1))
-        for p in sorted(paths, key=lambda p: p.rank)[:BEAM]
-    ]
-    chosen, alignment = min(ends, key=lambda p: p.rank).chosen, []
-    while chosen:
-        chosen, match = chosen
-        alignment.append(match)
-    return alignment[::-1]
-
-
-def _advance(path: _Path, at: int, some: list[Match], fixed: dict) -> list[_Path]:
-    """What can be done with the next word of the reference: match or skip it."""
-    if at < path.next:
-        return [path]
-    if path.used >> at & 1:
-        return [path.add(fixed[at], distance=abs(at - fixed[at].of))]
-    out = []
-    for match in some:
-        free = not path.used & _bits(match.at, match.length)
-        if free and not path.taken & _bits(match.of, match.width):
-            out.append(path.add(match, distance=0))
-            # the distance goes to the path without the match: see the quirks
-            path = path._replace(distance=path.distance + abs(match.at - match.of))
-    skipped = path.chunks + (path.end != -1)
-    return [*out, path._replace(chunks=skipped, end=-1, next=at + 1)]
 
 
 def _chunks(said, true, alignment: list[Match]) -> int:

@@ -31,7 +31,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mmdl_lib.borders import check_same_length
+from mmdl_lib.borders import check_integers, check_items, check_same_length
 
 VOID = 0
 
@@ -84,13 +84,15 @@ def panoptic_quality(
         >>> round(out.pq, 3)
         0.556
     """
+    check_items("pictures with guesses", found, Segments)
+    check_items("pictures with truth", truth, Segments)
     check_same_length(**{"pictures with guesses": found, "pictures with truth": truth})
     stats = defaultdict(lambda: np.zeros(4))  # sum of IoU, TP, FP, FN
     for i, (guess, true) in enumerate(zip(found, truth, strict=True)):
         _check(i, guess, true)
         _picture(guess, true, stats)
     if not stats:
-        raise ValueError("expected at least one segment that counts, got none.")
+        raise ValueError("segments expected at least one that counts, got none.")
     by_class = {}
     for label in sorted(stats):
         overlap, tp, fp, fn = stats[label].tolist()
@@ -102,14 +104,24 @@ def panoptic_quality(
 
 
 def _check(number: int, found: Segments, truth: Segments):
-    if found.ids.shape != truth.ids.shape:
+    for part in (found, truth):
+        check_integers(f"segments of picture {number}", part.ids)
+        if not isinstance(part.label, Mapping) or isinstance(part.crowd, int):
+            raise ValueError(
+                f"picture {number} expected classes by segment and several crowds, got "
+                f"{part.label!r:.60} and {part.crowd!r:.60}."
+            )
+    if found.ids.shape != truth.ids.shape or found.ids.ndim != 2:
         one, two = tuple(found.ids.shape), tuple(truth.ids.shape)
-        raise ValueError(f"expected maps of one size, got {one} and {two} ({number}).")
+        raise ValueError(
+            f"picture {number} expected two maps (h, w) of one size, got {one} and "
+            f"{two}."
+        )
     for part in (found, truth):
         here = {*part.ids.unique().tolist()} - {VOID}
         if here != {*part.label} or not here.issuperset(part.crowd):
             raise ValueError(
-                f"expected a class for each segment of picture {number}, got segments "
+                f"picture {number} expected a class for each segment, got segments "
                 f"{sorted(here)} and classes of {sorted({*part.label, *part.crowd})}."
             )
 

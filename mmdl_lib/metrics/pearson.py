@@ -8,16 +8,17 @@ STS-B with it and with Spearman's.
 **Range** -1 to 1; 0 says that no straight line helps.
 **Official implementation** `scipy.stats.pearsonr`, as GLUE uses it.
 **Quirks** It is not defined where one side never changes: scipy warns and returns NaN,
-ours raises, for a NaN in a table of means poisons the row. Values are divided by the
-largest one first, so that huge ones do not overflow when squared.
+ours raises, for a NaN in a table of means poisons the row. Values are divided by a
+power of two first, so that huge ones do not overflow when squared; that loses no digit.
 """
 
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite, check_same_length
+from mmdl_lib.borders import check_items, check_numbers, check_same_length
 
 
 def pearson(
@@ -42,14 +43,42 @@ def pearson(
         >>> round(pearson([1.0, 2.0, 3.0], [1.0, 3.0, 2.0]), 4)
         0.5
     """
-    x, y = (torch.as_tensor(v, dtype=torch.float64).flatten() for v in (x, y))
+    x, y = check_column("x", x), check_column("y", y)
     check_same_length(x=x, y=y)
     if len(x) < 2:
-        raise ValueError("expected at least two pairs, got one.")
+        raise ValueError("x and y expected at least two pairs, got one.")
     for name, values in (("x", x), ("y", y)):
-        check_finite(name, values)
         if (values == values[0]).all():
-            raise ValueError(f"expected {name} to change, got the same value always.")
-    x, y = (v / v.abs().max() for v in (x, y))
-    x, y = x - x.mean(), y - y.mean()
-    return ((x / x.norm()) @ (y / y.norm())).clamp(-1, 1).item()
+            raise ValueError(f"{name} expected to change, got the same value always.")
+    x, y = _direction(x), _direction(y)
+    return (x @ y).clamp(-1, 1).item()
+
+
+def check_column(name: str, values: Tensor | Sequence[float | int]) -> Tensor:
+    """Finite numbers in float64.
+
+    Raises:
+        ValueError: something else, or more than one axis.
+
+    Example:
+        >>> check_column("x", [1, 2.5]).tolist()
+        [1.0, 2.5]
+    """
+    if not isinstance(values, Tensor):
+        check_items(name, values, Real, least=0)
+        values = torch.tensor(values, dtype=torch.float64)
+    values = values.double()
+    check_numbers(name, values)
+    return values
+
+
+def _direction(values: Tensor) -> Tensor:
+    """Deviations from the mean, as a vector of length one."""
+    # a power of two: it takes away no digit, and squares stay in range
+    exponent = torch.frexp(values.abs().max()).exponent
+    values = torch.ldexp(values, -exponent)
+    # far from zero the mean is rounded, and what is left of it is taken off once more
+    values = values - values.mean()
+    values = values - values.mean()
+    values = torch.ldexp(values, -torch.frexp(values.abs().max()).exponent)
+    return values / values.norm()

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite
+from mmdl_lib.borders import check_flags, check_integers, check_logits, check_texts
 
 
 def perplexity(
@@ -40,7 +40,8 @@ def perplexity(
         mask: True on positions that count.
 
     Raises:
-        ValueError: no position counts, NaN or infinity, or a token beyond k.
+        ValueError: no position counts, NaN or infinity, a token beyond k, a mask that
+            is not bool, or probabilities for logits.
 
     Example:
         >>> import torch
@@ -48,7 +49,8 @@ def perplexity(
         >>> round(perplexity(torch.zeros(1, 3, 50), torch.tensor([[4, 2, 9]]), ones), 3)
         50.0
     """
-    return math.exp(-_log_likelihood(logits, target, mask) / int(mask.sum()))
+    total = _log_likelihood(logits, target, mask)
+    return math.exp(-total / int(mask.sum()))
 
 
 def bits_per_byte(
@@ -74,23 +76,29 @@ def bits_per_byte(
         >>> round(bits_per_byte(*zeros, ones, text=["hi"]), 3)
         8.0
     """
+    total = _log_likelihood(logits, target, mask)
+    check_texts("text", text)
     if len(text) != len(target):
-        raise ValueError(f"expected {len(target)} texts, got {len(text)}.")
+        raise ValueError(f"text expected {len(target)} texts, got {len(text)}.")
     size = sum(len(one.encode()) for one in text)
     if size == 0:
-        raise ValueError("expected at least one byte of text, got none.")
-    return -_log_likelihood(logits, target, mask) / (size * math.log(2))
+        raise ValueError("text expected at least one byte, got none.")
+    return -total / (size * math.log(2))
 
 
 def _log_likelihood(logits: Tensor, target: Tensor, mask: Tensor) -> float:
     """Sum over the positions that count, in nats."""
-    if not mask.any():
-        raise ValueError("expected at least one position that counts, got none.")
-    scores, token = logits[mask], target[mask]
-    check_finite("logits", scores)
-    low, high = int(token.min()), int(token.max())
-    if low < 0 or high >= scores.shape[1]:
+    check_flags("mask", mask)
+    check_integers("target", target, None)
+    shapes = [tuple(getattr(x, "shape", ())) for x in (logits, target, mask)]
+    if len(shapes[0]) != 3 or {shapes[0][:2], *shapes[1:]} != {shapes[1]}:
         raise ValueError(
-            f"expected tokens from 0 to {scores.shape[1] - 1}, got {low} to {high}."
+            "logits, target and mask expected shapes (b, t, k), (b, t) and (b, t), got "
+            f"{', '.join(map(str, shapes))}."
         )
-    return -F.cross_entropy(scores.double(), token, reduction="sum").item()
+    if not mask.any():
+        raise ValueError("mask expected a position that counts, got none.")
+    scores, token = logits[mask], target[mask]
+    check_logits("logits", scores)
+    check_integers("tokens", token, 0, scores.shape[1] - 1)
+    return -F.cross_entropy(scores.double(), token.long(), reduction="sum").item()

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mmdl_lib.borders import check_number
 from mmdl_lib.metrics.features import Features, check_same_source
 
 ROWS = 1024  # of the table of distances at a time
@@ -56,9 +57,9 @@ def precision_recall(real: Features, fake: Features, *, k: int = 3) -> Precision
         PrecisionRecall(precision=1.0, recall=0.5, source='pixels')
     """
     source = check_same_source(real, fake)
-    n = min(len(real), len(fake))
-    if not 1 <= k < n:
-        raise ValueError(f"expected k of 1 to {n - 1} for {n} samples, got {k}.")
+    if min(len(real), len(fake)) < 2:
+        raise ValueError("features expected two samples or more, got 1.")
+    check_number("k", k, 1, min(len(real), len(fake)) - 1, whole=True)
     x, y = real.values.double(), fake.values.double()
     precision, recall = _inside(y, x, k), _inside(x, y, k)
     return PrecisionRecall(

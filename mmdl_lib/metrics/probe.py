@@ -13,7 +13,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite, check_labels, check_same_length
+from mmdl_lib.borders import (
+    check_labels,
+    check_number,
+    check_numbers,
+    check_same_length,
+)
 
 
 def linear_probe(
@@ -39,7 +44,7 @@ def linear_probe(
         ValueError: counts or widths that do not fit, no rows, a single class, features
             that are not finite, or `l2` not above zero.
     """
-    _check(features, labels, test_features, test_labels)
+    _check_sets(features, labels, test_features, test_labels)
     x, y = _exact(features), _exact(test_features)
     mean, scale = x.mean(0), x.std(0, correction=0)
     # a constant feature says nothing: it becomes zero instead of noise times 1e9
@@ -60,10 +65,11 @@ def logistic_regression(
     scikit-learn's `LogisticRegression(C=1 / (n * l2))` is the same problem.
 
     Raises:
-        ValueError: `l2` not above zero: separable classes have no optimum then.
+        ValueError: as in `linear_probe`. Without `l2` above zero separable classes have
+            no optimum.
     """
-    if not l2 > 0:
-        raise ValueError(f"expected l2 above zero, got {l2}.")
+    check_number("l2", l2, above=0)
+    _check(features, labels, "features", "labels")
     x, classes = _exact(features), int(labels.max()) + 1
     # weight and bias together, the bias last
     theta = x.new_zeros(classes, x.shape[1] + 1).requires_grad_()
@@ -109,11 +115,12 @@ def knn(
     in Wu et al. 2018.
 
     Raises:
-        ValueError: as in `linear_probe`, or k not in 1 ... n.
+        ValueError: as in `linear_probe`, k not in 1 ... n, or a temperature that is not
+            above zero.
     """
-    _check(features, labels, test_features, test_labels)
-    if not 1 <= k <= len(features):
-        raise ValueError(f"expected k from 1 to {len(features)}, got {k}.")
+    _check_sets(features, labels, test_features, test_labels)
+    check_number("k", k, 1, len(features), whole=True)
+    check_number("temperature", temperature, above=0)
     x = F.normalize(_exact(features), dim=1)
     kinds, index = labels.to(x.device).unique(return_inverse=True)
     right = 0
@@ -134,27 +141,19 @@ def _exact(features: Tensor) -> Tensor:
     return (features.cpu() if features.device.type == "mps" else features).double()
 
 
-def _check(features: Tensor, labels, test_features: Tensor, test_labels) -> None:
-    if (
-        features.ndim != 2
-        or test_features.ndim != 2
-        or not features.is_floating_point()
-    ):
-        raise ValueError(
-            "expected features as floats of shape (n, d), got "
-            f"{features.dtype} of shape {tuple(features.shape)} to train and "
-            f"{tuple(test_features.shape)} to test."
-        )
-    check_labels("labels", labels)
-    check_labels("test labels", test_labels)
-    check_same_length(features=features, labels=labels)
-    check_same_length(test_features=test_features, test_labels=test_labels)
-    check_finite("features", features)
-    check_finite("test features", test_features)
+def _check(features: Tensor, labels: Tensor, name: str, other: str) -> None:
+    check_numbers(name, features, "n d")
+    check_labels(other, labels)
+    check_same_length(**{name: features, other: labels})
+
+
+def _check_sets(features, labels, test_features, test_labels) -> None:
+    _check(features, labels, "features", "labels")
+    _check(test_features, test_labels, "test features", "test labels")
     if features.shape[1] != test_features.shape[1]:
         raise ValueError(
-            "expected training and test features of one width, got "
-            f"{features.shape[1]} and {test_features.shape[1]}."
+            "test features expected the width of the others, got "
+            f"{test_features.shape[1]} and {features.shape[1]}."
         )
     if len(labels.unique()) < 2:
-        raise ValueError("expected at least two classes among the labels, got one.")
+        raise ValueError("labels expected at least two classes, got one.")

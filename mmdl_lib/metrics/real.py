@@ -16,6 +16,7 @@ right: the score grows with the size of the sets and is no accuracy among single
 """
 
 from collections.abc import Collection, Sequence
+from numbers import Integral
 
 from torch import Tensor
 
@@ -33,7 +34,8 @@ def real_accuracy(predicted: Tensor, labels: Sequence[Collection[int]]) -> float
         A number from 0 to 1.
 
     Raises:
-        ValueError: no picture, unequal lengths, or all sets empty.
+        ValueError: no picture, unequal lengths, something else than whole numbers, or
+            all sets empty.
 
     Example:
         The first guess is accepted, the second not, the third has nothing to be.
@@ -44,11 +46,19 @@ def real_accuracy(predicted: Tensor, labels: Sequence[Collection[int]]) -> float
     """
     check_labels("predictions", predicted)
     check_same_length(predictions=predicted, **{"label sets": labels})
+    for i, accepted in enumerate(labels):
+        whole = isinstance(accepted, Collection) and all(
+            isinstance(k, Integral) and not isinstance(k, bool) for k in accepted
+        )
+        if not whole:
+            raise ValueError(
+                f"label set {i} expected whole numbers, got {accepted!r:.60}."
+            )
     hits = [
         guess in accepted
         for guess, accepted in zip(predicted.tolist(), labels, strict=True)
         if len(accepted) > 0
     ]
     if not hits:
-        raise ValueError("expected a picture with an accepted label, got only empty.")
+        raise ValueError("label sets expected one that is not empty, got only empty.")
     return sum(hits) / len(hits)

@@ -22,7 +22,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite
+from mmdl_lib.borders import (
+    check_finite,
+    check_flags,
+    check_integers,
+    check_number,
+)
 
 
 def ranks(
@@ -35,8 +40,8 @@ def ranks(
         right: which candidates are right.
 
     Raises:
-        ValueError: unequal shapes, nothing to rank, NaN or infinity, or a query for
-            which nothing is right.
+        ValueError: unequal shapes, nothing to rank, NaN or infinity, `right` that is
+            not bool, or a query for which nothing is right.
 
     Example:
         The second query has a tie with a wrong candidate, which goes first.
@@ -45,13 +50,16 @@ def ranks(
         >>> ranks(scores, torch.eye(2, 3).bool()).tolist()
         [1, 2]
     """
-    if similarity.shape != right.shape or 0 in right.shape:
-        one, two = tuple(similarity.shape), tuple(right.shape)
-        raise ValueError(f"expected two tables of one shape, got {one} and {two}.")
     check_finite("similarities", similarity)
+    check_flags("right", right)
+    if similarity.shape != right.shape or 0 in right.shape or right.ndim != 2:
+        one, two = tuple(similarity.shape), tuple(right.shape)
+        raise ValueError(f"tables expected one shape (n, m), got {one} and {two}.")
+    if not similarity.is_floating_point():
+        raise ValueError(f"similarities expected floats, got {similarity.dtype}.")
     if missing := int((~right.any(1)).sum()):
         raise ValueError(
-            f"expected a right candidate for each query, got none for {missing}."
+            f"right expected a candidate for each query, got none for {missing}."
         )
     best = similarity.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
     return 1 + (~right & (similarity >= best)).sum(1)
@@ -61,14 +69,14 @@ def recall_at(rank: Int[Tensor, " n"], k: int) -> float:
     """R@k: share of queries whose rank is k or better.
 
     Raises:
-        ValueError: no queries, or k below 1.
+        ValueError: no queries, ranks below 1, or k below 1.
 
     Example:
         >>> [recall_at(torch.tensor([1, 2, 7, 1]), k) for k in (1, 5)]
         [0.5, 0.75]
     """
-    if len(rank) == 0 or k < 1:
-        raise ValueError(f"expected queries and k from 1, got {len(rank)} and k = {k}.")
+    _check_ranks(rank)
+    check_number("k", k, 1, whole=True)
     return (rank <= k).double().mean().item()
 
 
@@ -76,12 +84,17 @@ def median_rank(rank: Int[Tensor, " n"]) -> int:
     """The median of the ranks, rounded down.
 
     Raises:
-        ValueError: no queries.
+        ValueError: no queries, or ranks below 1.
 
     Example:
         >>> [median_rank(torch.tensor(x)) for x in ([1, 3, 9], [1, 2, 5, 9])]
         [3, 3]
     """
-    if len(rank) == 0:
-        raise ValueError("expected at least one query, got none.")
+    _check_ranks(rank)
     return int(rank.double().quantile(0.5))
+
+
+def _check_ranks(rank: Tensor) -> None:
+    check_integers("ranks", rank, 1)
+    if rank.ndim != 1 or len(rank) == 0:
+        raise ValueError(f"ranks expected shape (n,), got {tuple(rank.shape)}.")

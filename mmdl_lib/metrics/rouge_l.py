@@ -20,7 +20,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from mmdl_lib.borders import check_references, check_texts
+from mmdl_lib.borders import (
+    check_number,
+    check_references,
+    check_text,
+    check_texts,
+)
 from mmdl_lib.metrics._words.ptb import caption_words
 
 
@@ -61,6 +66,7 @@ def ascii_words(text: str, stem: Callable[[str], str] | None = None) -> list[str
         >>> ascii_words("A café, isn't it?")
         ['a', 'caf', 'isn', 't', 'it']
     """
+    check_text("text", text)
     words = re.findall("[a-z0-9]+", text.lower())
     return [stem(w) if stem and len(w) > 3 else w for w in words]
 
@@ -90,9 +96,8 @@ def rouge_l(
         >>> rouge_l("the cat sat down", ["the black cat sat on it"])
         RougeL(precision=0.75, recall=0.5, f=0.6)
     """
+    check_text("candidate", candidate)
     check_texts("references", references)
-    if len(references) == 0:
-        raise ValueError("expected at least one reference, got none.")
     said = ascii_words(candidate, stem)
     best = RougeL(0.0, 0.0, 0.0)
     for reference in references:
@@ -133,6 +138,7 @@ def coco_rouge_l(
         [1.0]
     """
     check_references(candidates, references)
+    check_number("beta", beta, 0)
     out = []
     for candidate, texts in zip(candidates, references, strict=True):
         # a caption without words has one empty word, as if split at spaces

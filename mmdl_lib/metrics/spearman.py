@@ -16,21 +16,23 @@ far apart two values are.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite, check_same_length
-from mmdl_lib.metrics.pearson import pearson
+from mmdl_lib.borders import check_same_length
+from mmdl_lib.metrics.pearson import check_column, pearson
 
 
 def ranks(values: Tensor | Sequence[float | int]) -> Tensor:
     """Ranks from 1; equal values share their mean rank.
 
+    Raises:
+        ValueError: NaN or infinity, or more than one axis.
+
     Example:
         >>> ranks([10.0, 30.0, 10.0, 20.0]).tolist()
         [1.5, 4.0, 1.5, 3.0]
     """
-    values = torch.as_tensor(values, dtype=torch.float64)
+    values = check_column("values", values)
     _, place, count = values.unique(return_inverse=True, return_counts=True)
     # the last rank of a group is the number of values up to it
     last = count.cumsum(0)
@@ -59,8 +61,6 @@ def spearman(
         >>> round(spearman([5.0, 5.0, 9.0], [0.1, 0.2, 70.0]), 4)
         0.866
     """
-    x, y = (torch.as_tensor(v, dtype=torch.float64).flatten() for v in (x, y))
+    x, y = check_column("x", x), check_column("y", y)
     check_same_length(x=x, y=y)
-    check_finite("x", x)
-    check_finite("y", y)
     return pearson(ranks(x), ranks(y))

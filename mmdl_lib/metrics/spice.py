@@ -33,7 +33,7 @@ counts nothing.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from mmdl_lib.borders import check_references
+from mmdl_lib.borders import check_references, check_text
 from mmdl_lib.metrics._words.ptb import caption_words
 
 ARTICLES = "a an the some this that these those its his her their".split()
@@ -83,6 +83,7 @@ def scene_graph(caption: str) -> Graph:
         ('square',)
         ('square', 'two')
     """
+    check_text("caption", caption)
     text = f" {' '.join(caption_words(caption))} "
     for frame in FRAMES:
         text = text.replace(f" a {frame} ", " ").replace(f" {frame} ", " ")
@@ -123,6 +124,9 @@ def tuple_f1(
     Returns:
         Three numbers from 0 to 1; 0 where nothing matches or there are no tuples.
 
+    Raises:
+        ValueError: something else than tuples of words.
+
     Example:
         Two of the three tuples are among the four of the references.
 
@@ -145,13 +149,29 @@ def tuple_f1(
                 kept.append(words)
         return kept
 
-    said = distinct(candidate)
-    true = distinct(words for tuples in references for words in tuples)
+    if isinstance(references, str) or not isinstance(references, Sequence):
+        raise ValueError(f"references expected a list, got {references!r:.60}.")
+    if not references:
+        raise ValueError("references expected at least one, got none.")
+    said = distinct(_checked("candidate", candidate))
+    true = [_checked(f"reference {i}", some) for i, some in enumerate(references)]
+    true = distinct(words for tuples in true for words in tuples)
     matched = sum(any(same(words, other) for other in true) for words in said)
     if matched == 0:
         return Spice(0.0, 0.0, 0.0)
     p, r = matched / len(said), matched / len(true)
     return Spice(p, r, 2 * p * r / (p + r))
+
+
+def _checked(name: str, tuples: Iterable) -> list[tuple[str, ...]]:
+    some = isinstance(tuples, Iterable) and not isinstance(tuples, str)
+    tuples = [*tuples] if some else tuples
+    if not some or not all(
+        isinstance(words, tuple) and all(isinstance(word, str) for word in words)
+        for words in tuples
+    ):
+        raise ValueError(f"{name} expected tuples of words, got {tuples!r:.60}.")
+    return tuples
 
 
 def spice(

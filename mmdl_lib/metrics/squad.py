@@ -26,7 +26,7 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
-from mmdl_lib.borders import check_references
+from mmdl_lib.borders import check_references, check_text
 
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -38,6 +38,7 @@ def normalize_answer(text: str) -> str:
         >>> normalize_answer("The  Eiffel-Tower, a landmark!")
         'eiffeltower landmark'
     """
+    check_text("answer", text)
     text = text.lower().translate(NO_PUNCTUATION)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
 

@@ -27,9 +27,7 @@ yet wrong in the sweep.
 
 from collections.abc import Sequence
 
-import torch
-
-from mmdl_lib.borders import check_finite, check_same_length, check_texts
+from mmdl_lib.borders import check_number, check_same_length, check_texts
 from mmdl_lib.metrics.squad import answer_f1, exact_match, normalize_answer
 
 
@@ -69,13 +67,17 @@ def squad_v2(
         (100.0, 100.0, 0.1)
     """
     check_texts("predictions", predictions, least=0)
+    check_number("threshold", threshold)
+    if isinstance(answers, str):
+        raise ValueError(f"answers expected lists of strings, got {answers!r:.60}.")
     check_same_length(predictions=predictions, **{"lists of answers": answers})
     for i, texts in enumerate(answers):
         check_texts(f"answers {i}", texts, least=0)
-    sure = [0.0] * len(predictions) if no_answer is None else map(float, no_answer)
-    sure = list(sure)
+    sure = [0.0] * len(predictions) if no_answer is None else no_answer
     check_same_length(predictions=predictions, **{"no_answer values": sure})
-    check_finite("no_answer", torch.tensor(sure, dtype=torch.float64))
+    for i, value in enumerate(sure):
+        check_number(f"no_answer {i}", value)
+    sure = [float(value) for value in sure]
     has = [bool(some) for some in answers]
     # an answer of which normalization leaves nothing, such as "the", does not count
     golds = [[a for a in some if normalize_answer(a)] for some in answers]

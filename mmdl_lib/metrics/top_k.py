@@ -16,7 +16,7 @@ a tie as right: a net that gives every class the same score would then be perfec
 import torch
 from torch import Tensor
 
-from mmdl_lib.borders import check_labels, check_scores
+from mmdl_lib.borders import check_labels, check_number, check_scores
 
 
 def top_k_accuracy(logits: Tensor, label: Tensor, k: int = 1) -> float:
@@ -44,8 +44,7 @@ def top_k_accuracy(logits: Tensor, label: Tensor, k: int = 1) -> float:
     check_scores("logits", logits, label)
     classes = logits.shape[1]
     check_labels("labels", label, classes)
-    if not 1 <= k <= classes:
-        raise ValueError(f"expected k from 1 to {classes} classes, got {k}.")
+    check_number("k", k, 1, classes, whole=True)
     label = label.long()[:, None]
     own = logits.gather(1, label)
     first = torch.arange(classes, device=logits.device) < label

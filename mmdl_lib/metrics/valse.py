@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite, check_same_length
+from mmdl_lib.borders import check_number, check_numbers, check_same_length
 
 
 class Valse(NamedTuple):
@@ -55,9 +55,10 @@ def valse(
         >>> [round(x, 3) for x in out]
         [0.667, 0.5, 0.667, 0.333, 0.611]
     """
+    check_numbers("scores of captions", caption)
+    check_numbers("scores of foils", foil)
     check_same_length(captions=caption, foils=foil)
-    check_finite("scores of captions", caption)
-    check_finite("scores of foils", foil)
+    check_number("threshold", threshold)
     caption, foil = caption.double(), foil.double()
     fits = (caption > threshold).double().mean().item()
     detected = (foil <= threshold).double().mean().item()
@@ -73,10 +74,17 @@ def valse(
 def auroc(positive: Float[Tensor, " n"], negative: Float[Tensor, " m"]) -> float:
     """Share of pairs in which the positive scores higher; ties count half.
 
+    Raises:
+        ValueError: none of either, no floats, NaN or infinity.
+
     Example:
         >>> auroc(torch.tensor([2.0, 3.0]), torch.tensor([1.0, 2.0]))
         0.875
     """
+    for name, scores in (("positive", positive), ("negative", negative)):
+        check_numbers(f"{name} scores", scores)
+        if len(scores) == 0:
+            raise ValueError(f"{name} scores expected at least one, got none.")
     order = negative.sort().values
     below = torch.searchsorted(order, positive)
     up_to = torch.searchsorted(order, positive, right=True)

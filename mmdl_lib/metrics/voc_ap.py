@@ -27,9 +27,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmdl_lib.borders import check_same_length
+from mmdl_lib.borders import check_number
 from mmdl_lib.metrics.iou import iou, mask_iou
-from mmdl_lib.metrics.mean_ap import Detections, Truth, check_picture
+from mmdl_lib.metrics.mean_ap import Detections, Truth, check_picture, check_pictures
 
 
 class VocAP(NamedTuple):
@@ -71,8 +71,10 @@ def voc_ap(
         >>> round(eleven, 4), round((6 + 5 * 2 / 3) / 11, 4)
         (0.8485, 0.8485)
     """
-    pictures = {"pictures with detections": found, "pictures with objects": truth}
-    check_same_length(**pictures)
+    check_pictures(found, truth)
+    check_number("threshold", threshold, 0, 1)
+    if not isinstance(eleven_points, bool):
+        raise ValueError(f"eleven_points expected a bool, got {eleven_points!r:.60}.")
     pairs = enumerate(zip(found, truth, strict=True))
     overlaps = [_overlap(i, *pair) for i, pair in pairs]
     out = {}
@@ -85,7 +87,7 @@ def voc_ap(
     known = [value for value in out.values() if not np.isnan(value)]
     if not known:
         raise ValueError(
-            "expected at least one object that is not difficult, got none."
+            "objects expected at least one that is not difficult, got none."
         )
     return VocAP(float(np.mean(known)), out)
 

@@ -33,7 +33,7 @@ two digits.
 import re
 from collections.abc import Sequence
 
-from mmdl_lib.borders import check_references
+from mmdl_lib.borders import check_references, check_text
 
 PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 NUMBERS = "zero one two three four five six seven eight nine ten".split()
@@ -68,6 +68,7 @@ def normalize(text: str) -> str:
         >>> normalize("red/white"), normalize("red / white"), normalize("9:30")
         ('red white', 'red white', '9:30')
     """
+    check_text("answer", text)
     words = _without_punctuation(text).lower().split()
     words = (DIGITS.get(word, word) for word in words)
     return " ".join(CONTRACTIONS.get(w, w) for w in words if w not in ARTICLES)
@@ -106,7 +107,7 @@ def answer_scores(
     for prediction, given in zip(predictions, answers, strict=True):
         n = len(given)
         if n < 2:
-            raise ValueError(f"expected answers of two people or more, got {n}.")
+            raise ValueError(f"answers expected two people or more, got {n}.")
         # line ends and tabs go in any case
         prediction, *given = (_one_line(text) for text in (prediction, *given))
         if len(set(given)) > 1:

@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdl_lib.borders import check_finite
+from mmdl_lib.borders import check_number, check_numbers
 
 CHUNK = 2**22  # outcomes drawn at a time
 
@@ -64,17 +64,17 @@ def win_rate(
         >>> out.rate, 0.53 < out.low < 0.57, 0.68 < out.high < 0.72
         (0.625, True, True)
     """
+    check_numbers("outcomes", outcomes)
+    check_number("samples", samples, 1, whole=True)
+    check_number("level", level)
     n = len(outcomes)
     if n == 0:
-        raise ValueError("expected at least one outcome, got none.")
-    check_finite("outcomes", outcomes)
+        raise ValueError("outcomes expected at least one, got none.")
     low, high = outcomes.min().item(), outcomes.max().item()
     if low < 0 or high > 1:
-        raise ValueError(f"expected outcomes from 0 to 1, got {low:.3g} to {high:.3g}.")
-    if not 0 < level < 1 or samples < 1:
-        raise ValueError(
-            f"expected a level between 0 and 1 and samples, got {level} and {samples}."
-        )
+        raise ValueError(f"outcomes expected 0 to 1, got {low:.3g} to {high:.3g}.")
+    if not 0 < level < 1:
+        raise ValueError(f"level expected a number between 0 and 1, got {level}.")
     outcomes, means = outcomes.double(), []
     for start in range(0, samples, max(1, CHUNK // n)):
         rows = min(max(1, CHUNK // n), samples - start)

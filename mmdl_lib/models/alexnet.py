@@ -66,10 +66,11 @@ def local_response_norm(
 ) -> Float[Tensor, "b c h w"]:
     """Divide each activity by what its n neighbors among the kernels have.
 
-    PyTorch and Caffe divide `alpha` by n; the paper does not.
+    PyTorch and Caffe divide `alpha` by n; the paper does not. An even n, which is not
+    in the paper, reaches one further back than ahead, as in PyTorch.
     """
     # section 3.3: b_i = a_i / (k + alpha sum_j a_j^2)^beta, j from i - n/2 to i + n/2
-    squares = F.pad(a.square(), (0, 0, 0, 0, n // 2, n // 2))
+    squares = F.pad(a.square(), (0, 0, 0, 0, n // 2, (n - 1) // 2))
     return a / (k + alpha * squares.unfold(1, n, 1).sum(-1)) ** beta
 
 

@@ -112,15 +112,24 @@ def test_case_and_punctuation_count_for_13a_and_not_for_captions():
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: bleu([], []), "at least one of candidates and lists of references"),
+        (
+            lambda: bleu([], []),
+            "candidates and lists of references expected at least one",
+        ),
         (lambda: bleu(["a"], []), "got 1 and 0"),
-        (lambda: bleu(["a"], [[]]), "a reference for candidate 0, got none"),
-        (lambda: bleu(["a"], [["a"]], smoothing="x"), "add1 or coco as smoothing"),
-        (lambda: bleu(["a"], [["a"]], order=0), "order of at least 1, got 0"),
-        (lambda: bleu("ab", [["a"], ["b"]]), "candidates as a list of strings"),
-        (lambda: bleu(["a"], "a"), "list of lists of strings, got 'a'"),
-        (lambda: coco_bleu(["a"], ["a"]), "references 0 as a list of strings"),
-        (lambda: sentence_bleu("a", []), "a reference for candidate 0"),
+        (lambda: bleu(["a"], [[]]), "references 0 expected at least 1, got 0"),
+        (
+            lambda: bleu(["a"], [["a"]], smoothing="x"),
+            "smoothing expected one of 'none', 'exp', 'floor', 'add1', 'coco', got",
+        ),
+        (
+            lambda: bleu(["a"], [["a"]], order=0),
+            "order expected a whole number from 1 up, got 0",
+        ),
+        (lambda: bleu("ab", [["a"], ["b"]]), "candidates expected a list of strings"),
+        (lambda: bleu(["a"], "a"), "list of lists of strings, got str 'a'"),
+        (lambda: coco_bleu(["a"], ["a"]), "references 0 expected a list of strings"),
+        (lambda: sentence_bleu("a", []), "references 0 expected at least 1, got 0"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(call, sentence):

@@ -44,7 +44,11 @@ def test_laws(n, d, seed):
 def test_bad_pairs_get_one_clear_sentence():
     one = torch.ones(2, 3)
     for metric in (clip_score, clip_s):
-        with pytest.raises(ValueError, match="as many pictures as texts, got 2 and 1"):
+        with pytest.raises(
+            ValueError, match="pictures expected as many as texts, got 2 and 1"
+        ):
             of(metric, one, one[:1])
-        with pytest.raises(ValueError, match="a direction, got 0 of texts"):
+        with pytest.raises(
+            ValueError, match="texts expected a direction, got a row of zeros"
+        ):
             of(metric, one, one * torch.tensor([[1.0], [0.0]]))

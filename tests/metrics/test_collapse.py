@@ -46,7 +46,7 @@ def test_effective_rank_by_hand():
 
 
 def test_one_vector_and_nan_are_named():
-    with pytest.raises(ValueError, match="two vectors, got 1"):
+    with pytest.raises(ValueError, match="at least two, got shape \\(1, 3\\)"):
         spread(torch.ones(1, 3))
     with pytest.raises(ValueError, match="finite"):
         effective_rank(torch.tensor([[1.0], [math.nan]]))

@@ -75,8 +75,10 @@ def test_the_order_of_the_pictures_does_not_matter():
 
 def test_bad_input_is_named():
     scenes = shapes.sample(3, seed=1)
-    with pytest.raises(ValueError, match="as many pictures as scenes, got 2 and 3"):
+    with pytest.raises(
+        ValueError, match="pictures expected as many as scenes, got 2 and 3"
+    ):
         faithfulness(scenes.render()[:2], scenes)
-    with pytest.raises(ValueError, match="at least one of pictures and scenes"):
+    with pytest.raises(ValueError, match="pictures and scenes expected at least one"):
         faithfulness(scenes.render()[:0], scenes[:0])
     assert Faithfulness._fields[-1] == "exact"

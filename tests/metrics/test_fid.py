@@ -100,5 +100,5 @@ def test_one_feature_is_enough_and_one_sample_is_not():
 
 def test_nan_in_moments_is_refused():
     good = torch.zeros(2), torch.eye(2)
-    with pytest.raises(ValueError, match="means and covariances, got 1 NaN"):
+    with pytest.raises(ValueError, match="mean expected finite numbers, got 1 NaN"):
         frechet_distance(*good, torch.tensor([0.0, torch.nan]), good[1])

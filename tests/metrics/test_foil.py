@@ -70,13 +70,13 @@ def test_nouns_of_shapes_are_found_and_put_right():
             lambda: classification(torch.zeros(2).bool(), torch.zeros(3).bool()),
             "2 and 3",
         ),
-        (lambda: detection([], []), "at least one of predictions and foils"),
+        (lambda: detection([], []), "predictions and foils expected at least one"),
         (lambda: detection([1], [1, 2]), "got 1 and 2"),
-        (lambda: correction([], []), "at least one of predictions and foils"),
-        (lambda: correction("dog", ["d", "o", "g"]), "list of strings, got 'dog'"),
+        (lambda: correction([], []), "predictions expected at least 1"),
+        (lambda: correction("dog", ["d", "o", "g"]), "list of strings, got str 'dog'"),
         (lambda: foil_word("a b", "a b"), "one word that differs, got 0"),
         (lambda: foil_word("a b", "c d"), "one word that differs, got 2"),
-        (lambda: foil_word("a b", "a"), "equal length, got 2 and 1 words"),
+        (lambda: foil_word("a b", "a"), "equally many words, got 2 and 1"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(call, sentence):

@@ -44,8 +44,29 @@ def test_distribution_by_hand():
     said = {0: "red", 1: "green", 2: "green", 3: "no"}
     group = {0: "car", 1: "car", 2: "car", 3: "any"}
     # car: (1 - 2)^2 / 2 + (0 - 1)^2 / 1, three questions; any: (0 - 1)^2 / 1, one
-    want = (3 * 1.5 + 1 * 1) / 4
+    want = (3 * 1.5 + 1 * 1) / 4 / 100
     assert distribution(said, true, group=group) == pytest.approx(want)
+    # a question of no group does not count, neither above nor below
+    more = {4: "red", 5: "blue"}
+    nowhere = group | {4: None, 5: None}
+    found = distribution(said | {4: "no", 5: "no"}, true | more, group=nowhere)
+    assert found == pytest.approx(want)
+
+
+def test_only_balanced_questions_are_asked_and_what_they_entail_may_be_any():
+    true = dict.fromkeys("abcd", "x")
+    said = dict(a="x", b="x", c="y", d="x")
+    entailed = dict(a=["c"], b=["d"], c=["a"], d=["a", "b", "c"])
+    # a 0, b 1, d 2/3; c is wrong
+    assert consistency(said, true, entailed=entailed) == pytest.approx(5 / 9)
+    asked = {"entailed": entailed, "balanced": ["a", "b"]}
+    assert consistency(said, true, **asked) == 0.5
+    asked = {"entailed": entailed, "balanced": {"b", "c"}}
+    assert consistency(said, true, **asked) == 1
+    group = dict(a=0, b=0, c=0, d=1)
+    # x is said once of twice
+    found = distribution(said, true, group=group, balanced=["a", "c", "d"])
+    assert found == pytest.approx((2 * 0.5 + 1 * 0) / 3 / 100)
 
 
 def test_the_right_answers_in_another_order_are_well_spread_and_wrong():
@@ -140,17 +161,29 @@ def test_questions_about_shapes_entail_that_the_thing_exists(asked):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: accuracy({}, {}), "answers of at least one question"),
+        (lambda: accuracy({}, {}), "answers expected at least one question"),
         (lambda: accuracy({1: "a"}, {1: "a", "ü": "b"}), "none for 1, such as 'ü'"),
-        (lambda: validity({}, {1: {"a"}}), "a prediction for each question"),
-        (lambda: plausibility({}, {}), "plausible answers of at least one"),
+        (
+            lambda: validity({}, {1: {"a"}}),
+            "predictions expected one for each question",
+        ),
+        (lambda: plausibility({}, {}), "plausible answers expected at least one"),
         (
             lambda: consistency({1: "a"}, {1: "a"}, entailed={1: [2]}),
-            "expected an answer of 2, got none",
+            "answers expected one of 2, got none",
+        ),
+        (lambda: validity({1: "a"}, {1: "ab"}), "valid answers of 1 expected several"),
+        (
+            lambda: consistency({1: "a"}, {1: "a"}, entailed={}, balanced=[2]),
+            "answers expected one of 2, got none",
+        ),
+        (
+            lambda: distribution({1: "a"}, {1: "a"}, group={1: None}),
+            "group expected a question that counts, got none",
         ),
         (
             lambda: distribution({1: "a"}, {1: "a"}, group={}),
-            "expected a group of 1, got none",
+            "group expected one for 1, got none",
         ),
     ],
 )

@@ -69,6 +69,7 @@ def test_extreme_logits_stay_finite():
 def test_bad_parts_get_one_clear_sentence():
     for splits in (0, 3):
         with pytest.raises(
-            ValueError, match=f"1 to 2 parts of 2 samples, got {splits}"
+            ValueError,
+            match=f"splits expected a whole number from 1 to 2, got {splits}",
         ):
             score(torch.zeros(2, 3), splits=splits)

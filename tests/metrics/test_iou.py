@@ -75,6 +75,15 @@ def test_against_a_crowd_only_the_own_area_counts():
     assert mask_iou(*masks, crowd=torch.tensor([True])).item() == 1
 
 
+def test_bytes_and_probabilities_are_no_masks(as_a_reader):
+    mask = drawn(torch.tensor([[0, 0, 4, 4]]))
+    assert mask_iou(mask, mask).item() == 1
+    for other in (mask.byte() * 255, mask.byte(), mask.long(), mask * 0.7):
+        for pair in ((mask, other), (other, mask)):
+            with pytest.raises(ValueError, match="masks expected bool, got [uif]"):
+                mask_iou(*pair)
+
+
 def test_nothing_overlaps_nothing():
     line = torch.tensor([[2.0, 2.0, 2.0, 5.0]])
     assert iou(line, line).item() == 0
@@ -103,8 +112,8 @@ def test_whole_numbers_do_not_overflow():
     [
         ([[3.0, 0.0, 1.0, 1.0]], r"x0 <= x1, y0 <= y1, got \[3.0, 0.0, 1.0, 1.0\]"),
         ([[0.0, 0.0, 1.0, -1.0]], r"got \[0.0, 0.0, 1.0, -1.0\]"),
-        ([[0.0, 0.0, 1.0, torch.nan]], "finite numbers as boxes, got 1 NaN"),
-        ([[0.0, 0.0, 1.0, torch.inf]], "finite numbers as boxes"),
+        ([[0.0, 0.0, 1.0, torch.nan]], "boxes expected finite numbers, got 1 NaN"),
+        ([[0.0, 0.0, 1.0, torch.inf]], "boxes expected finite numbers"),
     ],
 )
 @pytest.mark.parametrize("metric", [iou, giou])
@@ -118,7 +127,9 @@ def test_bad_boxes_get_one_clear_sentence(metric, box, sentence):
 
 def test_bad_sizes_get_one_clear_sentence():
     one, two = (torch.zeros(1, n, 4, dtype=torch.bool) for n in (4, 5))
-    with pytest.raises(ValueError, match=r"masks of one size, got \(4, 4\) and \(5, 4"):
+    with pytest.raises(
+        ValueError, match=r"masks expected one size, got \(4, 4\) and \(5, 4"
+    ):
         mask_iou(one, two)
-    with pytest.raises(ValueError, match="expected 1 crowd flags, got 2"):
+    with pytest.raises(ValueError, match=r"crowd expected shape \(1,\), got \(2,\)"):
         mask_iou(one, one, crowd=torch.tensor([True, False]))

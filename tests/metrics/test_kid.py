@@ -72,9 +72,13 @@ def test_subsets_come_from_the_generator_and_the_whole_set_has_no_spread():
 def test_bad_sizes_get_one_clear_sentence():
     x = Features(torch.zeros(5, 2), "x")
     for size in (1, 6):
-        with pytest.raises(ValueError, match=f"size of 2 to 5 samples, got {size}"):
+        with pytest.raises(
+            ValueError, match=f"size expected a whole number from 2 to 5, got {size}"
+        ):
             kid(x, x, size=size)
-    with pytest.raises(ValueError, match="at least one subset, got 0"):
+    with pytest.raises(
+        ValueError, match="subsets expected a whole number from 1 up, got 0"
+    ):
         kid(x, x, subsets=0, size=2)
-    with pytest.raises(ValueError, match="size of 2 to 1 samples"):
+    with pytest.raises(ValueError, match="two samples or more, got 1"):
         kid(Features(x.values[:1], "x"), x, size=2)

@@ -116,6 +116,30 @@ def test_nothing_found_is_zero_and_nothing_to_find_is_minus_one():
     assert set(empty.values()) == {-1}
 
 
+NONE = Detections(torch.zeros(0, 4), torch.zeros(0).long(), torch.zeros(0))
+TWO = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 40.0, 40.0]])
+
+
+def test_flags_are_bool_whatever_else_could_be_meant():
+    found = Detections(TWO[:1], LABEL, torch.ones(1))
+    crowd = torch.tensor([False, True])
+    truth = Truth(TWO, LABEL.repeat(2), crowd)
+    # one of two objects that count is found; pycocotools has 0.50495, or 51 / 101
+    out = mean_ap([found, NONE], [truth] * 2)
+    assert out["AP"] == pytest.approx(51 / 101)
+    for other in (crowd.byte(), crowd.byte() * 255, crowd.long(), crowd * 0.7):
+        with pytest.raises(ValueError, match="crowds of picture 0 expected bool, got"):
+            mean_ap([found, NONE], [truth._replace(crowd=other)] * 2)
+
+
+def test_recall_counts_the_objects_of_pictures_without_detections():
+    found = Detections(TWO[:1], LABEL, torch.ones(1))
+    crowd = torch.tensor([False, True])
+    truth = [Truth(TWO[:1], LABEL), Truth(TWO, LABEL.repeat(2), crowd)]
+    out = mean_ap([found, NONE], truth)
+    assert (out["AR 1"], out["AR 100"]) == (0.5, 0.5)
+
+
 @given(worlds())
 @settings(deadline=None, max_examples=40)
 def test_the_truth_is_perfect_and_all_is_between_zero_and_one(world):
@@ -207,10 +231,14 @@ GOOD = Detections(BOX, LABEL, torch.ones(1)), Truth(BOX, LABEL)
 @pytest.mark.parametrize(
     ("found", "truth", "sentence"),
     [
-        ([], [], "at least one of pictures with detections and pictures with obj"),
+        ([], [], "pictures with detections expected at least 1, got 0"),
         ([GOOD[0]], [GOOD[1]] * 2, "got 1 and 2"),
         ([GOOD[0]._replace(region=BOX[:, [2, 1, 0, 3]])], [GOOD[1]], "x0 <= x1"),
-        ([GOOD[0]], [GOOD[1]._replace(region=BOX * torch.nan)], "boxes, got 4 NaN"),
+        (
+            [GOOD[0]],
+            [GOOD[1]._replace(region=BOX * torch.nan)],
+            "regions of picture 0 expected finite numbers, got 4 NaN",
+        ),
         (
             [GOOD[0]._replace(score=torch.tensor([torch.nan]))],
             [GOOD[1]],
@@ -219,15 +247,19 @@ GOOD = Detections(BOX, LABEL, torch.ones(1)), Truth(BOX, LABEL)
         (
             [GOOD[0]._replace(score=torch.ones(2))],
             [GOOD[1]],
-            r"got lengths \[1, 1, 2\]",
+            r"one entry for each region, got shapes \[\(1, 4\), \(1,\), \(2,\)\]",
         ),
         ([GOOD[0]._replace(region=MASK)], [GOOD[1]], "the same for detections and"),
         (
             [GOOD[0]._replace(region=MASK)],
             [GOOD[1]._replace(region=torch.ones(1, 5, 4, dtype=torch.bool))],
-            "masks of one size",
+            "masks expected one size",
         ),
-        ([GOOD[0]], [GOOD[1]._replace(crowd=torch.tensor([True] * 2))], "got lengths"),
+        (
+            [GOOD[0]],
+            [GOOD[1]._replace(crowd=torch.tensor([True] * 2))],
+            "one entry for each region",
+        ),
         ([GOOD[0]], [GOOD[1]._replace(area=torch.tensor([torch.nan]))], "areas of pic"),
     ],
 )

@@ -88,10 +88,10 @@ def test_shapes_on_the_ground_show_why_accuracy_is_not_enough():
 @pytest.mark.parametrize(
     ("found", "truth", "sentence"),
     [
-        ([], [], "two maps of one shape"),
-        ([0, 1], [0], r"two maps of one shape, got \(2,\) and \(1,\)"),
-        ([0, 3], [0, 1], "guessed classes from 0 to 2, got 0 to 3"),
-        ([0, 1], [0, -1], "true classes from 0 to 2, got -1 to 0"),
+        ([], [], "maps expected one shape and pixels"),
+        ([0, 1], [0], r"maps expected one shape and pixels, got \(2,\) and \(1,\)"),
+        ([0, 3], [0, 1], "guessed classes expected numbers from 0 to 2, got 0 to 3"),
+        ([0, 1], [0, -1], "true classes expected numbers from 0 to 2, got -1 to 0"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(found, truth, sentence):
@@ -100,9 +100,21 @@ def test_bad_input_gets_one_clear_sentence(found, truth, sentence):
         confusion(*pair, classes=3)
 
 
+def test_large_counts_keep_their_digits():
+    # in float32, 2^25 - 1 of 2^25 pixels are all pixels
+    counts = torch.tensor([[2**25 - 1, 1], [0, 0]])
+    assert pixel_accuracy(counts) == 1 - 2**-25
+    assert class_iou(counts)[0].item() == 1 - 2**-25
+
+
+def test_floats_are_no_classes(as_a_reader):
+    with pytest.raises(ValueError, match="guessed classes expected integers, got floa"):
+        confusion(torch.tensor([0.0, 1.9]), torch.tensor([0, 1]), classes=2)
+
+
 def test_nothing_but_ignored_pixels_is_refused():
     truth = torch.full((4,), 255)
     counts = confusion(torch.zeros(4).long(), truth, classes=3, ignore=255)
     for metric in (mean_iou, pixel_accuracy):
-        with pytest.raises(ValueError, match="at least one pixel"):
+        with pytest.raises(ValueError, match="a pixel that is not ignored"):
             metric(counts)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmdl_lib.metrics._words import alignment
 from mmdl_lib.metrics._words.wordnet import wordnet_synonyms
 from mmdl_lib.metrics.meteor import (
     FUNCTION_WORDS,
@@ -177,16 +178,32 @@ def test_synonyms_are_names_of_synsets(monkeypatch):
 @pytest.mark.parametrize(
     ("said", "true", "sentence"),
     [
-        ([], [], "at least one of candidates"),
+        ([], [], "candidates and lists of references expected at least one"),
         (["a"], [], "got 1 and 0"),
-        (["a"], [[]], "a reference for candidate 0, got none"),
-        ("ab", [["a"], ["b"]], "candidates as a list of strings"),
-        (["a"], ["a"], "references 0 as a list of strings"),
+        (["a"], [[]], "references 0 expected at least 1, got 0"),
+        ("ab", [["a"], ["b"]], "candidates expected a list of strings"),
+        (["a"], ["a"], "references 0 expected a list of strings"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(call, said, true, sentence):
     with pytest.raises(ValueError, match=sentence):
         call(said, true)
+
+
+def test_a_word_that_is_repeated_makes_no_more_paths_than_the_beam_has(monkeypatch):
+    made = []
+
+    def counted(*way, go=alignment._go):
+        made.append(way)
+        return go(*way)
+
+    monkeypatch.setattr(alignment, "_go", counted)
+    assert meteor(["a " * 200], [["a " * 200]]) == [1]
+    assert len(made) <= 200 * alignment.BEAM
+    # the number of the search that tried all ways
+    assert meteor(["cat " * 60], [["a cat " * 20]]) == pytest.approx(
+        [0.25263157894736843]
+    )
 
 
 def test_empty_strange_and_long_texts_are_scored():

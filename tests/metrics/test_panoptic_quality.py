@@ -136,13 +136,17 @@ GOOD = segments([[1, 1, 0]], {1: 5})
 @pytest.mark.parametrize(
     ("found", "truth", "sentence"),
     [
-        ([], [], "at least one of pictures with guesses"),
+        ([], [], "pictures with guesses expected at least 1, got 0"),
         ([GOOD], [GOOD] * 2, "got 1 and 2"),
-        ([GOOD], [segments([[1, 1]], {1: 5})], r"maps of one size, got \(1, 3\) and"),
+        ([GOOD], [segments([[1, 1]], {1: 5})], r"of one size, got \(1, 3\) and"),
         ([segments([[1, 2, 0]], {1: 5})], [GOOD], r"got segments \[1, 2\] and classes"),
         ([GOOD], [segments([[1, 1, 0]], {1: 5, 9: 5})], r"classes of \[1, 9\]"),
         ([GOOD], [segments([[1, 1, 0]], {1: 5}, (4,))], r"classes of \[1, 4\]"),
-        ([segments([[0, 0]], {})], [segments([[0, 0]], {})], "at least one segment"),
+        (
+            [segments([[0, 0]], {})],
+            [segments([[0, 0]], {})],
+            "segments expected at least one",
+        ),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(found, truth, sentence):

@@ -58,13 +58,34 @@ def test_the_mean_is_over_tokens_not_over_sentences():
     assert whole == pytest.approx(math.exp(mean))
 
 
+def test_a_mask_of_zeros_and_ones_is_no_mask(as_a_reader):
+    logits = torch.randn(2, 5, 5, generator=generator(0))
+    target = torch.randint(5, (2, 5), generator=generator(1))
+    mask = torch.tensor([[1, 1, 0, 0, 0], [1, 0, 0, 0, 0]])
+    assert perplexity(logits, target, mask.bool()) == pytest.approx(8.5296, abs=1e-4)
+    for other in (mask, mask.byte() * 255, mask.float()):
+        with pytest.raises(ValueError, match="mask expected bool, got"):
+            perplexity(logits, target, other)
+
+
+def test_probabilities_are_no_logits():
+    logits, target, mask = batch()
+    with pytest.raises(ValueError, match="scores before softmax, got probabilities"):
+        perplexity(logits.softmax(2), target, mask)
+    assert perplexity(logits.log_softmax(2), target, mask) == pytest.approx(
+        perplexity(logits, target, mask)
+    )
+
+
 def test_bad_input_is_named():
     logits, target, mask = batch()
-    with pytest.raises(ValueError, match="at least one position that counts"):
+    with pytest.raises(ValueError, match="a position that counts"):
         perplexity(logits, target, mask & False)
-    with pytest.raises(ValueError, match="tokens from 0 to 10, got 0 to 30"):
+    with pytest.raises(
+        ValueError, match="tokens expected numbers from 0 to 10, got 0 to 30"
+    ):
         perplexity(logits, target.where(target < 10, 30), torch.ones_like(mask))
-    with pytest.raises(ValueError, match="finite numbers as logits"):
+    with pytest.raises(ValueError, match="logits expected finite numbers"):
         perplexity(logits / 0, target, mask)
     with pytest.raises(ValueError, match="expected 3 texts, got 1"):
         bits_per_byte(logits, target, mask, text=["a"])

@@ -93,7 +93,9 @@ def test_far_from_zero_nothing_changes():
 def test_bad_k_gets_one_clear_sentence():
     x = torch.zeros(4, 2)
     for k in (0, 4):
-        with pytest.raises(ValueError, match=f"k of 1 to 3 for 4 samples, got {k}"):
+        with pytest.raises(
+            ValueError, match=f"k expected a whole number from 1 to 3, got {k}"
+        ):
             shares(x, x, k)
-    with pytest.raises(ValueError, match="for 1 samples"):
+    with pytest.raises(ValueError, match="two samples or more, got 1"):
         shares(x[:1], x, 1)

@@ -104,21 +104,27 @@ def test_features_keep_their_gradients_out_of_it():
 @pytest.mark.parametrize("metric", [linear_probe, knn])
 def test_bad_input_is_named(metric):
     (x, y), (u, v) = clouds(50, 0), clouds(50, 1)
-    with pytest.raises(ValueError, match="as many features as labels, got 50 and 49"):
+    with pytest.raises(
+        ValueError, match="features expected as many as labels, got 50 and 49"
+    ):
         metric(x, y[1:], u, v)
-    with pytest.raises(ValueError, match="at least one of test_features"):
+    with pytest.raises(
+        ValueError, match="test features and test labels expected at least one"
+    ):
         metric(x, y, u[:0], v[:0])
-    with pytest.raises(ValueError, match="one width, got 12 and 11"):
+    with pytest.raises(ValueError, match="the width of the others, got 11 and 12"):
         metric(x, y, u[:, 1:], v)
     with pytest.raises(ValueError, match="two classes"):
         metric(x, torch.zeros_like(y), u, v)
-    with pytest.raises(ValueError, match="finite numbers as features"):
+    with pytest.raises(ValueError, match="features expected finite numbers"):
         metric(x / 0, y, u, v)
 
 
 def test_a_penalty_of_zero_and_too_many_neighbors_are_named():
     (x, y), (u, v) = clouds(50, 0), clouds(50, 1)
-    with pytest.raises(ValueError, match="l2 above zero"):
+    with pytest.raises(ValueError, match="l2 expected a number above 0"):
         linear_probe(x, y, u, v, l2=0.0)
-    with pytest.raises(ValueError, match="k from 1 to 50, got 51"):
+    with pytest.raises(
+        ValueError, match="k expected a whole number from 1 to 50, got 51"
+    ):
         knn(x, y, u, v, k=51)

@@ -79,12 +79,15 @@ def test_words_are_ascii_and_stems_only_longer_ones():
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: rouge_l("a", []), "at least one reference, got none"),
-        (lambda: rouge_l("a", "a"), "a list of strings, got 'a'"),
-        (lambda: coco_rouge_l([], []), "at least one of candidates"),
+        (lambda: rouge_l("a", []), "references expected at least 1, got 0"),
+        (lambda: rouge_l("a", "a"), "a list of strings, got str 'a'"),
+        (
+            lambda: coco_rouge_l([], []),
+            "candidates and lists of references expected at least one",
+        ),
         (lambda: coco_rouge_l(["a"], []), "got 1 and 0"),
-        (lambda: coco_rouge_l(["a"], [[]]), "a reference for candidate 0, got none"),
-        (lambda: coco_rouge_l("a", [["a"]]), "candidates as a list of strings"),
+        (lambda: coco_rouge_l(["a"], [[]]), "references 0 expected at least 1, got 0"),
+        (lambda: coco_rouge_l("a", [["a"]]), "candidates expected a list of strings"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(call, sentence):

@@ -133,10 +133,10 @@ def test_plurals_and_double_names():
 @pytest.mark.parametrize(
     ("said", "true", "sentence"),
     [
-        ([], [], "at least one of candidates"),
+        ([], [], "candidates and lists of references expected at least one"),
         (["a"], [], "got 1 and 0"),
-        (["a"], [[]], "a reference for candidate 0, got none"),
-        ("ab", [["a"], ["b"]], "candidates as a list of strings"),
+        (["a"], [[]], "references 0 expected at least 1, got 0"),
+        ("ab", [["a"], ["b"]], "candidates expected a list of strings"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(said, true, sentence):

@@ -66,12 +66,32 @@ def test_half_precision_and_small_integers_work():
 @pytest.mark.parametrize(
     ("logits", "label", "k", "sentence"),
     [
-        (torch.zeros(0, 3), torch.zeros(0).long(), 1, "at least one of rows of logits"),
+        (
+            torch.zeros(0, 3),
+            torch.zeros(0).long(),
+            1,
+            "rows of logits and labels expected at least one",
+        ),
         (torch.zeros(2, 3), torch.zeros(3).long(), 1, "got 2 and 3"),
-        (torch.zeros(2, 3), torch.tensor([0, 3]), 1, "labels from 0 to 2, got 0 to 3"),
+        (
+            torch.zeros(2, 3),
+            torch.tensor([0, 3]),
+            1,
+            "labels expected numbers from 0 to 2, got 0 to 3",
+        ),
         (torch.zeros(2, 3), torch.tensor([-1, 0]), 1, "from 0 to 2, got -1 to 0"),
-        (torch.zeros(2, 3), torch.zeros(2).long(), 4, "k from 1 to 3 classes, got 4"),
-        (torch.zeros(2, 3), torch.zeros(2).long(), 0, "k from 1 to 3 classes, got 0"),
+        (
+            torch.zeros(2, 3),
+            torch.zeros(2).long(),
+            4,
+            "k expected a whole number from 1 to 3, got 4",
+        ),
+        (
+            torch.zeros(2, 3),
+            torch.zeros(2).long(),
+            0,
+            "k expected a whole number from 1 to 3, got 0",
+        ),
         (torch.zeros(2, 3), torch.zeros(2), 1, "integers of shape"),
         (torch.zeros(2, 3).long(), torch.zeros(2).long(), 1, "floats of shape"),
         (torch.zeros(6), torch.zeros(6).long(), 1, r"floats of shape \(b, k\)"),

@@ -61,10 +61,14 @@ def test_perfect_and_blind():
 @pytest.mark.parametrize(
     ("caption", "foil", "sentence"),
     [
-        ([], [], "at least one of captions and foils"),
-        ([0.1], [0.1, 0.2], "as many captions as foils, got 1 and 2"),
-        ([torch.nan], [0.1], "scores of captions, got 1 NaN"),
-        ([0.1], [torch.inf], "scores of foils, got 1 NaN or infinite"),
+        ([], [], "captions and foils expected at least one"),
+        ([0.1], [0.1, 0.2], "captions expected as many as foils, got 1 and 2"),
+        ([torch.nan], [0.1], "scores of captions expected finite numbers, got 1 NaN"),
+        (
+            [0.1],
+            [torch.inf],
+            "scores of foils expected finite numbers, got 1 NaN or infinite",
+        ),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(caption, foil, sentence):

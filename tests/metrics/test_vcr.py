@@ -59,10 +59,19 @@ def test_equal_scores_mean_the_first_choice():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ([torch.zeros(0, 4)] * 2 + [torch.zeros(0).long()] * 2, "at least one of ans"),
-        ([torch.zeros(3, 4)] + [None] * 3, "as many answers as reasons, got 3 and 2"),
+        (
+            [torch.zeros(0, 4)] * 2 + [torch.zeros(0).long()] * 2,
+            "answers and reasons expected at least one",
+        ),
+        (
+            [torch.zeros(3, 4)] + [None] * 3,
+            "answers expected as many as reasons, got 3 and 2",
+        ),
         ([None] * 3 + [torch.zeros(3).long()], "got 2 and 3"),
-        ([torch.full((2, 4), torch.nan)] + [None] * 3, "answer scores, got 8 NaN"),
+        (
+            [torch.full((2, 4), torch.nan)] + [None] * 3,
+            "answer scores expected finite numbers, got 8 NaN",
+        ),
         ([None] * 2 + [torch.tensor([0, 4]), None], "from 0 to 3, got 0 to 4"),
     ],
 )

@@ -115,12 +115,12 @@ def test_any_text_has_a_uniform_spelling_without_case_and_marks(text):
 @pytest.mark.parametrize(
     ("predictions", "answers", "sentence"),
     [
-        ([], [], "at least one of candidates"),
+        ([], [], "candidates and lists of references expected at least one"),
         (["a"], [["a", "b"]] * 2, "got 1 and 2"),
-        (["a"], [["a"]], "answers of two people or more, got 1"),
-        (["a"], [[]], "expected a reference for candidate 0"),
-        ("yes", [["a", "b"]] * 3, "list of strings, got 'yes'"),
-        (["a"], ["yes"], "list of strings, got 'yes'"),
+        (["a"], [["a"]], "answers expected two people or more, got 1"),
+        (["a"], [[]], "references 0 expected at least 1, got 0"),
+        ("yes", [["a", "b"]] * 3, "list of strings, got str 'yes'"),
+        (["a"], ["yes"], "list of strings, got str 'yes'"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(predictions, answers, sentence):

@@ -71,12 +71,12 @@ def test_parts_of_the_draw_change_nothing(monkeypatch):
 @pytest.mark.parametrize(
     ("outcomes", "settings", "sentence"),
     [
-        ([], {}, "at least one outcome"),
-        ([1.0, torch.nan], {}, "outcomes, got 1 NaN"),
-        ([1.0, 2.0], {}, "from 0 to 1, got 1 to 2"),
-        ([-1.0, 1.0], {}, "from 0 to 1, got -1 to 1"),
-        ([1.0], {"level": 1.0}, "level between 0 and 1 and samples, got 1.0"),
-        ([1.0], {"samples": 0}, "got 0.95 and 0"),
+        ([], {}, "outcomes expected at least one"),
+        ([1.0, torch.nan], {}, "outcomes expected finite numbers, got 1 NaN"),
+        ([1.0, 2.0], {}, "expected 0 to 1, got 1 to 2"),
+        ([-1.0, 1.0], {}, "expected 0 to 1, got -1 to 1"),
+        ([1.0], {"level": 1.0}, "level expected a number between 0 and 1, got 1.0"),
+        ([1.0], {"samples": 0}, "samples expected a whole number from 1 up, got 0"),
     ],
 )
 def test_bad_outcomes_get_one_clear_sentence(outcomes, settings, sentence):

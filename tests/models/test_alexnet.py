@@ -53,7 +53,7 @@ def test_the_cost_is_that_of_the_layers_arithmetic():
     assert counter.get_total_flops() == 2 * (convs + full)
 
 
-@pytest.mark.parametrize(("n", "channels"), [(5, 12), (3, 7), (5, 3)])
+@pytest.mark.parametrize(("n", "channels"), [(5, 12), (3, 7), (5, 3), (4, 9), (2, 5)])
 def test_response_normalization_is_pytorchs_with_alpha_times_n(n, channels):
     a = 3 * torch.rand(2, channels, 4, 5, generator=generator(0))
     ours = local_response_norm(a, n=n, alpha=0.3)
