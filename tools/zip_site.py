@@ -58,6 +58,7 @@ def pack(site: Path, target: Path) -> int:
 
     Raises:
         FileNotFoundError: the site has not been built.
+        ValueError: its search page is not the one that we know.
     """
     if not (site / "index.html").exists():
         raise FileNotFoundError(f"expected the built site in {site}: run `make book`.")
@@ -90,7 +91,7 @@ def main():
     target = BUILD / f"{NAME}.zip"
     try:
         count = pack(BUILD / "html", target)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
     print(f"{target}: {count} files, {target.stat().st_size / 1e6:.1f} MB")
 
