@@ -1,12 +1,10 @@
 """Train small Vision Transformers and convnets, and the weights that the chapter loads.
 
-Command: python recipes/vit.py              (all that is missing, then the claims)
-         python recipes/vit.py left         (or permutation, data, student, weights,
-                                             summary; data:0 is its first seed)
+Command: python recipes/vit.py       (all that is missing, then the claims; or left,
+                                      permutation, data, student, weights, summary)
          python recipes/vit.py photographs --profile gpu    (CIFAR-10, on a GPU)
-Expected: about 12 minutes on a quiet core. Positions decide what is left, a convnet suffers
-from patches in another order, and with little data it is ahead. The measured values
-stand in results/vit.json.
+Expected: about 12 minutes on a quiet core. Positions decide what is left, and with
+little data a convnet is ahead. The measured values stand in results/vit.json.
 """
 
 import os
@@ -77,7 +75,7 @@ def run(model, train_set, test_set, seed, **options):
 
 
 def weights():
-    """The tiny preset on 32 x 32 pictures, for the chapter and its demo."""
+    """The tiny preset on 32 x 32 pictures."""
     torch.manual_seed(0)
     model = ViT.from_preset("tiny")
     history = train(model, *pictures(32_000, 0, **CLEAR), 0, steps=1800, lr=1e-3)
