@@ -1,9 +1,9 @@
-"""How fast the shapes world is made: scenes and pictures per second, best of five.
+"""How fast one thread makes the shapes world: scenes and pictures per second.
 
-Seconds are those of the process, so that other work on the machine disturbs little; the
-load is printed beside.
+Each figure is the best of five. Seconds are those of the process, so that other work on
+the machine disturbs little; the load is printed beside.
 
-Run: python benchmarks/shapes.py [threads] [scenes]
+Run: python benchmarks/shapes.py [scenes]
 """
 
 import os
@@ -32,12 +32,10 @@ def row(name: str, speed: float, note: str = "") -> None:
     print(f"{name:<36}{speed:>10,.0f} /s{note}")
 
 
-def main(threads: int = 1, n: int = 8192) -> None:
-    torch.set_num_threads(threads)
+def main(n: int = 8192) -> None:
+    torch.set_num_threads(1)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    print(
-        f"{n} scenes, {threads} thread(s), torch {torch.__version__}, load {load:.1f}"
-    )
+    print(f"{n} scenes, one thread, torch {torch.__version__}, load {load:.1f}")
     row("scenes alone", best(lambda: shapes.sample(n, seed=0), n))
     few = shapes.sample(64, seed=0)
     row("32 x 32 in batches of 64", best(few.render, 64))

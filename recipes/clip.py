@@ -1,30 +1,25 @@
 """Train the tiny CLIP of each world and measure what it knows.
 
-Command: python recipes/clip.py            (both worlds)
-         python recipes/clip.py shapes     (or emoji)
+Command: python recipes/clip.py                   (both worlds)
+         python recipes/clip.py shapes --fresh    (or emoji)
 Expected: about 5 minutes for each world on two cores. On shapes, zero-shot accuracy of
 64 color x shape names above 0.90; on emoji, retrieval of held-out concepts several
 times above chance. The measured values stand in results/clip.json.
 """
 
-import json
-import os
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from mmdl_lib import pretrained
+from mmdl_lib import lab
 from mmdl_lib.core import generator
 from mmdl_lib.data import emoji, shapes
 from mmdl_lib.data.text import WORD, WordTokenizer
+from mmdl_lib.lab.captioned import captioned, foil_accuracy, retrieval
 from mmdl_lib.models.clip import CLIP
-from mmdl_lib.train import fit
 
-ROOT = Path(__file__).resolve().parents[1]
 TRAIN, BATCH = 30_000, 256
 
 
@@ -41,21 +36,11 @@ class Recorded(CLIP):
 
 
 def shapes_batches(tokenizer, *, seed):
-    """`batches(step)` over pictures of one or two objects, with a random caption."""
-    scenes = shapes.sample(TRAIN, seed=seed, objects=(1, 2))
-    image = scenes.render()
-    texts = [
-        tokenizer(list(column)) for column in zip(*shapes.captions(scenes), strict=True)
-    ]
-
-    def batches(step):
-        g = generator(1_000_003 * seed + step)
-        rows = torch.randint(TRAIN, (BATCH,), generator=g)
-        tokens, mask = texts[torch.randint(5, (), generator=g)]
-        picture = shapes.to_float(image[rows])
-        return {"image": picture, "tokens": tokens[rows], "mask": mask[rows]}
-
-    return batches
+    """Pictures of one or two objects, with a random caption."""
+    scenes = shapes.sample(lab.short(TRAIN, least=1000), seed=seed, objects=(1, 2))
+    columns = zip(*shapes.captions(scenes), strict=True)
+    texts = [tokenizer(list(column)) for column in columns]
+    return captioned(BATCH, seed, image=scenes.render(), texts=texts)
 
 
 def train(tokenizer, batches, *, steps, lr=1e-3):
@@ -65,7 +50,7 @@ def train(tokenizer, batches, *, steps, lr=1e-3):
         CLIP.PRESETS["tiny"], vocab=tokenizer.vocab, context=tokenizer.length
     )
     model, began = Recorded(config), time.perf_counter()
-    history = fit(model, batches, steps=steps, lr=lr, weight_decay=0.1)
+    history = lab.train(model, batches, steps=steps, lr=lr, weight_decay=0.1)
     record = {
         "steps": steps,
         "batch": BATCH,
@@ -88,26 +73,6 @@ def zero_shot(model, tokenizer, scenes):
     return ((image @ text.T).argmax(1) == truth).float().mean().item()
 
 
-@torch.no_grad()
-def foil_accuracy(model, tokenizer, scenes, phenomenon):
-    """Share of pictures that lie nearer to the true caption than to its foil."""
-    rows, true, false = zip(*shapes.foils(scenes, phenomenon), strict=True)
-    image = model.encode_image(shapes.to_float(scenes[list(rows)].render()))
-    near, far = (model.encode_text(*tokenizer(list(t))) for t in (true, false))
-    right = (image * near).sum(1) > (image * far).sum(1)
-    return {"accuracy": right.float().mean().item(), "pairs": len(rows)}
-
-
-@torch.no_grad()
-def recall(similarity):
-    """Recall at 1, 5 and 10 of the diagonal, by row; and the median rank, from 1."""
-    own = similarity.diagonal()[:, None]
-    # ties count against the model
-    rank = (similarity >= own).sum(1)
-    result = {f"R@{k}": (rank <= k).float().mean().item() for k in (1, 5, 10)}
-    return result | {"median_rank": rank.median().item()}
-
-
 def train_shapes():
     tokenizer = WordTokenizer(shapes.caption_words(), length=32)
     model, record = train(tokenizer, shapes_batches(tokenizer, seed=0), steps=1000)
@@ -115,7 +80,6 @@ def train_shapes():
     seen = shapes.sample(2000, held_out="exclude", **test)
     unseen = shapes.sample(2000, held_out="only", **test)
     pairs = shapes.sample(3000, objects=2, seed=10_002)
-    kinds = ("attribute", "relation", "noun")
     record["zero_shot"] = {
         "seen": zero_shot(model, tokenizer, seen),
         "held_out": zero_shot(model, tokenizer, unseen),
@@ -124,8 +88,12 @@ def train_shapes():
         style: zero_shot(model, tokenizer, replace(seen, style=style))
         for style in shapes.STYLES
     }
-    record["foils"] = {k: foil_accuracy(model, tokenizer, pairs, k) for k in kinds}
-    return model, tokenizer, record
+    record["foils"] = {}
+    for kind in ("attribute", "relation", "noun"):
+        accuracy, count = foil_accuracy(model, tokenizer, pairs, kind)
+        record["foils"][kind] = {"accuracy": accuracy, "pairs": count}
+    lab.save_weights(model, "clip", words=tokenizer.words)
+    return record
 
 
 def moved(image, g):
@@ -181,37 +149,20 @@ def train_emoji():
     record |= {
         "concepts": {"train": len(seen.char), "test": len(unseen.char)},
         "all_words_known": sum(words.issuperset(a) for a in asked) / len(asked),
-        "picture_to_name": recall(table),
-        "name_to_picture": recall(table.T),
+        "picture_to_name": retrieval(table),
+        "name_to_picture": retrieval(table.T),
         "chance": {f"R@{k}": k / len(unseen.char) for k in (1, 5, 10)},
         "by_style": {},
     }
     for style in emoji.styles():
         drawn = emoji.load("train", style=style)
-        record["by_style"][style] = recall(similarities(model, tokenizer, drawn))
+        record["by_style"][style] = retrieval(similarities(model, tokenizer, drawn))
         record["by_style"][style]["pictures"] = len(drawn.char)
-    return model, tokenizer, record
+    lab.save_weights(model, "clip", "emoji", words=tokenizer.words)
+    return record
 
 
-def write(path, save):
-    """Beside the file first, then renamed: nobody reads half of it."""
-    temporary = path.with_name(path.name + ".part")
-    save(temporary)
-    os.replace(temporary, path)
-
-
-def main():
-    file = ROOT / "results/clip.json"
-    for world in sys.argv[1:] or ("shapes", "emoji"):
-        make = {"shapes": train_shapes, "emoji": train_emoji}[world]
-        model, tokenizer, record = make()
-        pretrained.save(model, "clip", world, words=tokenizer.words)
-        whole = json.loads(file.read_text()) if file.exists() else {}
-        whole[world] = record
-        text = json.dumps(whole, indent=1) + "\n"
-        write(file, lambda path, t=text: path.write_text(t))
-        print({k: v for k, v in record.items() if k not in ("loss", "logit_scale")})
-
+LAB = lab.Lab("clip", groups={}, once={"shapes": train_shapes, "emoji": train_emoji})
 
 if __name__ == "__main__":
-    main()
+    LAB.main()

@@ -1,37 +1,29 @@
 """Small controlled versions of what the CLIP paper claims, each with several seeds.
 
-Command: python recipes/clip_claims.py            (all groups)
-         python recipes/clip_claims.py batch      (or objectives, shift, vit; summary
-                                                   writes the table of claims anew)
-Expected: about an hour on two cores for all groups and four seeds; the numbers stand
-in results/clip_claims.json and are shown as they came, whether or not they agree.
+Command: python recipes/clip_claims.py            (all that is missing, then the claims)
+         python recipes/clip_claims.py batch      (or objectives, shift, vit, summary)
+Expected: about an hour on two cores for four seeds; the numbers stand in
+results/clip_claims.json and are shown as they came, whether or not they agree.
 
 All runs see pictures of one or two objects, 32 x 32, and are asked for the name of a
 single object among the 64 color x shape names (56 of them occur in training).
 """
 
-import json
-import os
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from mmdl_lib.core import Model, generator
+from mmdl_lib import lab
 from mmdl_lib.data import shapes
 from mmdl_lib.data.text import WordTokenizer
 from mmdl_lib.inside.grad_cam import grad_cam
-from mmdl_lib.models.clip import CLIP, ResNetConfig, ResNetTower, ViTConfig
-from mmdl_lib.record import interval
-from mmdl_lib.train import fit
+from mmdl_lib.lab.captioned import captioned, foil_accuracy
+from mmdl_lib.lab.tasks import BagOfWords, Captioner, Classifier, Contrastive
+from mmdl_lib.models.clip import CLIP, ResNetConfig, ViTConfig
 
-ROOT = Path(__file__).resolve().parents[1]
-OUT = ROOT / "results/clip_claims.json"
-TRAIN, PICTURES, EVERY, SEEDS = 20_000, 64_000, 8_000, 4
+TRAIN, PICTURES, EVERY = 20_000, 64_000, 8_000
 MIXED, SHIFTED = ("default", "night", "noisy"), ("outline", "gradient", "checker")
 TOKENIZER = WordTokenizer(shapes.caption_words(), length=32)
 CONFIG = replace(
@@ -61,111 +53,24 @@ def names(template: str) -> list[str]:
     return [text.replace("a orange", "an orange") for text in said]
 
 
-class BagOfWords(Model):
-    """Predict which words the caption has (softmax over words, Joulin et al. 2016)."""
-
-    def __init__(self, config):
-        super().__init__(config)
-        self.vision = ResNetTower(config)
-        self.words = nn.Linear(config.embed, config.vocab)
-
-    def loss(self, batch, *, phase="main", generator=None):
-        present = torch.zeros(len(batch["image"]), self.config.vocab)
-        present.scatter_(1, batch["tokens"], 1.0)
-        present[:, :3] = 0  # padding, start and end are no words
-        scores = self.words(self.vision(batch["image"])).log_softmax(-1)
-        return {"loss": -((scores * present).sum(1) / present.sum(1)).mean()}
-
-    def scores(self, image):
-        tokens, mask = TOKENIZER(names("a {}"))
-        words = self.words(self.vision(image)).log_softmax(-1)
-        # the last two words before the end token are color and shape
-        return words[:, tokens[:, 2]] + words[:, tokens[:, 3]]
+NAMES = TOKENIZER(names("a {}"))
 
 
-class Captioner(Model):
-    """Predict the caption word by word, with the picture in the start token's place."""
-
-    def __init__(self, config):
-        super().__init__(config)
-        towers = CLIP(config)
-        self.vision, self.text = towers.vision, towers.text
-        self.bridge = nn.Linear(config.embed, config.text_width)
-
-    def log_likelihood(self, image, tokens, mask):
-        x = (
-            self.text.tokens(tokens[:, :-1])
-            + self.text.positions[: tokens.shape[1] - 1]
-        )
-        x = torch.cat([self.bridge(image)[:, None] + x[:, :1], x[:, 1:]], 1)
-        hidden = self.text.norm(self.text.transformer(x, causal=True))
-        scores = (hidden @ self.text.tokens.weight.T).log_softmax(-1)
-        picked = scores.gather(2, tokens[:, 1:, None]).squeeze(2)
-        return (picked * mask[:, 1:]).sum(1)
-
-    def loss(self, batch, *, phase="main", generator=None):
-        features = self.vision(batch["image"])
-        total = self.log_likelihood(features, batch["tokens"], batch["mask"])
-        return {"loss": -total.mean() / batch["mask"].sum(1).float().mean()}
-
-    def scores(self, image):
-        tokens, mask = TOKENIZER(names("a {}"))
-        n, k = len(image), len(tokens)
-        features = self.vision(image).repeat_interleave(k, 0)
-        total = self.log_likelihood(features, tokens.repeat(n, 1), mask.repeat(n, 1))
-        return total.view(n, k)
-
-
-class Contrastive(CLIP):
-    """CLIP as it is, with the score table that the others also give."""
-
-    def scores(self, image):
-        text = self.encode_text(*TOKENIZER(names("a {}")))
-        return self.encode_image(image) @ text.T
-
-
-class Classifier(Model):
-    """The same image tower with a supervised head over the 64 names."""
-
-    def __init__(self, config):
-        super().__init__(config)
-        self.vision = ResNetTower(config)
-        self.head = nn.Linear(config.embed, 64)
-
-    def loss(self, batch, *, phase="main", generator=None):
-        return {"loss": F.cross_entropy(self.scores(batch["image"]), batch["label"])}
-
-    def scores(self, image):
-        return self.head(self.vision(image))
-
-
+@cache
 def pool(seed, *, styles=("default",), objects=(1, 2)):
-    """`TRAIN` pictures, five tokenized captions each, labels of the first objects."""
-    scenes = shapes.sample(TRAIN, seed=seed, objects=objects)
-    image = torch.empty(TRAIN, 3, 32, 32, dtype=torch.uint8)
+    """Pictures, five tokenized captions each, labels of the first objects."""
+    scenes = shapes.sample(lab.short(TRAIN, least=2000), seed=seed, objects=objects)
+    image = torch.empty(len(scenes), 3, 32, 32, dtype=torch.uint8)
     for i, style in enumerate(styles):
         # styles take turns, so that any run of rows has all of them
-        image[i :: len(styles)] = replace(
-            scenes[i :: len(styles)], style=style
-        ).render()
+        part = slice(i, None, len(styles))
+        image[part] = replace(scenes[part], style=style).render()
     texts = [TOKENIZER(list(c)) for c in zip(*shapes.captions(scenes), strict=True)]
-    return image, texts, 8 * scenes.color[:, 0] + scenes.shape[:, 0]
+    label = 8 * scenes.color[:, 0] + scenes.shape[:, 0]
+    return {"image": image, "texts": texts, "label": label}
 
 
-def batches_of(data, size, seed):
-    image, texts, label = data
-
-    def batches(step):
-        g = generator(1_000_003 * seed + step)
-        rows = torch.randint(TRAIN, (size,), generator=g)
-        tokens, mask = texts[torch.randint(5, (), generator=g)]
-        picture = shapes.to_float(image[rows])
-        out = {"image": picture, "tokens": tokens[rows], "mask": mask[rows]}
-        return out | {"label": label[rows]}
-
-    return batches
-
-
+@cache
 def tests(seed):
     """400 single objects of seen pairs, in the training style and each shifted one."""
     scenes = shapes.sample(400, seed=90_000 + seed, objects=1)
@@ -176,43 +81,34 @@ def tests(seed):
 
 
 @torch.no_grad()
-def accuracies(model, data, images, truth):
+def accuracies(model, image, seed):
     """Accuracy by style; running statistics lag in training and are measured anew."""
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    model.train()
-    for i in range(4):
-        model.vision(shapes.to_float(data[0][500 * i : 500 * (i + 1)]))
-    model.eval()
-    out = {}
-    for style, image in images.items():
-        scores = torch.cat([model.scores(part) for part in image.split(100)])
-        out[style] = (scores.argmax(1) == truth).float().mean().item()
-    for norm in norms:
-        norm.momentum = 0.1
-    model.train()
-    return out
-
-
-def watched(kind, config, *, seed, data, size=256, lr=2e-3):
-    """Train for `PICTURES` pictures; accuracy by style along the way."""
+    parts = shapes.to_float(image[:2000]).split(500)
+    lab.recalibrate(model, parts, model.vision)
     images, truth = tests(seed)
-    every = EVERY // size
-    curve = []
+    found = {}
+    for style, x in images.items():
+        scores = torch.cat([model.scores(part, *NAMES) for part in x.split(100)])
+        found[style] = (scores.argmax(1) == truth).double().mean().item()
+    return found
+
+
+def watched(kind, seed, data, *, config=CONFIG, size=256, lr=2e-3):
+    """Train for `PICTURES` pictures; accuracy by style along the way."""
+    curve, every = [], lab.short(EVERY // size, least=1)
 
     class Watched(kind):
         def after_step(self, step, *, phase="main"):
             super().after_step(step, phase=phase)
             if (step + 1) % every == 0:
-                seen = (step + 1) * size
-                curve.append({"pictures": seen} | accuracies(self, data, images, truth))
+                seen = {"pictures": (step + 1) * size}
+                curve.append(seen | accuracies(self, data["image"], seed))
+                self.train()
 
     torch.manual_seed(seed)
     model = Watched(config)
-    fit(model, batches_of(data, size, seed), steps=PICTURES // size, lr=lr)
-    accuracies(model, data, images, truth)
+    lab.train(model, captioned(size, seed, **data), steps=PICTURES // size, lr=lr)
+    accuracies(model, data["image"], seed)
     return model.eval(), curve
 
 
@@ -234,17 +130,11 @@ def prompts(model, seed):
     return out
 
 
-@torch.no_grad()
 def foils(model, seed):
     """Share of pictures nearer to the true caption than to its foil."""
-    scenes, out = shapes.sample(2000, seed=80_000 + seed, objects=2), {}
-    for phenomenon in ("attribute", "relation", "noun"):
-        rows, true, false = zip(*shapes.foils(scenes, phenomenon), strict=True)
-        image = model.encode_image(shapes.to_float(scenes[list(rows)].render()))
-        near, far = (model.encode_text(*TOKENIZER(list(t))) for t in (true, false))
-        right = (image * near).sum(1) > (image * far).sum(1)
-        out[phenomenon] = right.float().mean().item()
-    return out
+    scenes = shapes.sample(2000, seed=80_000 + seed, objects=2)
+    kinds = ("attribute", "relation", "noun")
+    return {k: foil_accuracy(model, TOKENIZER, scenes, k)[0] for k in kinds}
 
 
 def pointing(model, layer, seed):
@@ -271,264 +161,88 @@ def _first(scenes):
     return zip(scenes.color[:, 0].tolist(), scenes.shape[:, 0].tolist(), strict=True)
 
 
+def learned(seed, *, kind, size=256, **options):
+    """The curve of a training."""
+    return watched(kind, seed, pool(seed, **options), size=size)[1]
+
+
 def objectives(seed):
-    data, out = pool(seed), {}
-    kinds = {"contrastive": Contrastive, "words": BagOfWords, "caption": Captioner}
-    for name, kind in kinds.items():
-        model, out[name] = watched(kind, CONFIG, seed=seed, data=data)
-        if kind is Contrastive:
-            out |= {"prompts": prompts(model, seed), "foils": foils(model, seed)}
-            # the last map is 2 x 2 for pictures this small; the one before it is 4 x 4
-            out["pointing"] = pointing(model, model.vision.stages[1], seed)
-            out["logit_scale"] = model.logit_scale.item()
-    return out
-
-
-def batch(seed):
-    data = pool(seed)
-    return {
-        str(n): watched(Contrastive, CONFIG, seed=seed, data=data, size=n)[1]
-        for n in (16, 64)
-    }
-
-
-def shift(seed):
-    single, mixed_single = (
-        pool(seed, styles=styles, objects=1) for styles in (("default",), MIXED)
-    )
-    mixed = pool(seed, styles=MIXED)
-    arms = {
-        "supervised": (Classifier, single),
-        "supervised, three styles": (Classifier, mixed_single),
-        "CLIP, three styles": (Contrastive, mixed),
-    }
-    return {
-        name: watched(kind, CONFIG, seed=seed, data=data)[1]
-        for name, (kind, data) in arms.items()
-    }
+    """CLIP, what it knows of prompts, foils and places, and two other tasks."""
+    model, curve = watched(Contrastive, seed, pool(seed))
+    out = {"contrastive": curve, "prompts": prompts(model, seed)}
+    out |= {"foils": foils(model, seed), "logit_scale": model.logit_scale.item()}
+    # the last map is 2 x 2 for pictures this small; the one before it is 4 x 4
+    out["pointing"] = pointing(model, model.vision.stages[1], seed)
+    out["words"] = learned(seed, kind=BagOfWords)
+    return out | {"caption": learned(seed, kind=Captioner)}
 
 
 def vit(seed):
     config = replace(CONFIG, vision=ViTConfig(patch=4, width=96, depth=3, heads=4))
-    model, curve = watched(Contrastive, config, seed=seed, data=pool(seed))
+    model, curve = watched(Contrastive, seed, pool(seed), config=config)
     layer = model.vision.transformer.blocks[-2]
     return {"curve": curve, "pointing": pointing(model, layer, seed)}
 
 
-GROUPS = {"objectives": objectives, "batch": batch, "shift": shift, "vit": vit}
-
-
-def merge(group, seed, result):
-    """Add one run to the file; two processes may take turns."""
-    whole = json.loads(OUT.read_text()) if OUT.exists() else {}
-    whole.setdefault(group, {})[str(seed)] = result
-    part = OUT.with_name(OUT.name + f".{os.getpid()}.part")
-    part.write_text(json.dumps(whole, indent=None, separators=(",", ":")) + "\n")
-    os.replace(part, OUT)
-
-
-def final(run, style="default"):
-    return run[-1][style]
-
-
-def mean_accuracy(run):
-    """Mean over the checkpoints: the area under the learning curve."""
-    return sum(point["default"] for point in run) / len(run)
-
-
-def shifted(point):
-    return sum(point[style] for style in SHIFTED) / len(SHIFTED)
-
-
-def matched(run, level):
-    """Shifted accuracy where the accuracy without shift first reaches a level."""
-    return next((shifted(p) for p in run if p["default"] >= level), None)
-
-
-def row(name, claim, paper, values, note, *, holds=None):
-    """A claim's record; without `holds` it holds if the interval is above zero."""
-    mean, low, high = (round(x, 4) for x in interval(values))
-    return {
-        "id": f"clip-{name}",
-        "claim": claim,
-        "paper": paper,
-        "ours": mean,
-        "low": low,
-        "high": high,
-        "seeds": len(values),
-        "holds": low > 0 if holds is None else holds(mean, low, high),
-        "note": note,
-    }
-
-
-def learning_rows(one, batch):
-    learn = {
-        arm: [mean_accuracy(run[arm]) for run in one]
-        for arm in ("contrastive", "words", "caption")
-    }
-    less = lambda a, b: [x - y for x, y in zip(a, b, strict=True)]  # noqa: E731
-    large = [mean_accuracy(run["contrastive"]) for run in one]
-    small = [mean_accuracy(run["16"]) for run in batch]
-    note = "Difference of accuracy, mean over the training, at equal pictures."
-    return [
-        row(
-            "contrast-words",
-            "The contrastive task learns faster than a bag of words.",
-            "4 times the efficiency (Figure 2)",
-            less(learn["contrastive"], learn["words"]),
-            note,
+GROUPS = {
+    "objectives": objectives,
+    "batch": {str(n): partial(learned, kind=Contrastive, size=n) for n in (16, 64)},
+    "shift": {
+        "supervised": partial(learned, kind=Classifier, objects=1),
+        "supervised, three styles": partial(
+            learned, kind=Classifier, objects=1, styles=MIXED
         ),
-        row(
-            "contrast-caption",
-            "The contrastive task learns faster than captioning.",
-            "about 12 times the efficiency (Figure 2)",
-            less(learn["contrastive"], learn["caption"]),
-            note,
-        ),
-        row(
-            "words-caption",
-            "A bag of words learns faster than captioning.",
-            "3 times the efficiency (Figure 2)",
-            less(learn["words"], learn["caption"]),
-            note,
-        ),
-        row(
-            "batch",
-            "Batches of 256 learn better than batches of 16.",
-            "",
-            less(large, small),
-            note,
-        ),
-        row(
-            "batch-64",
-            "Batches of 256 learn better than batches of 64.",
-            "",
-            less(large, [mean_accuracy(run["64"]) for run in batch]),
-            note,
-        ),
-        row(
-            "batch-steps",
-            "At equal steps, batches of 256 learn better than batches of 64.",
-            "",
-            less(
-                [final(run["contrastive"]) for run in one],
-                [run["64"][len(run["64"]) // 4 - 1]["default"] for run in batch],
-            ),
-            "Difference of accuracy after 250 steps.",
-        ),
-    ]
-
-
-def prompt_rows(one):
-    def gain(more, less):
-        styles = ("default", *SHIFTED)
-        runs = [run["prompts"] for run in one]
-        return [
-            sum(run[more][s] - run[less][s] for s in styles) / len(styles)
-            for run in runs
-        ]
-
-    return [
-        row(
-            "template",
-            "A template beats the bare name.",
-            "+1.3 points on ImageNet (section 3.1.4)",
-            gain("a photo of a name", "name"),
-            "Difference of accuracy, mean over four styles.",
-        ),
-        row(
-            "ensemble",
-            "An ensemble of templates beats one template.",
-            "+3.5 points on ImageNet (section 3.1.4)",
-            gain("ensemble", "a photo of a name"),
-            "Difference of accuracy, mean over four styles.",
-        ),
-    ]
-
-
-def shift_rows(one, shift, level):
-    def gain(a, b):
-        pairs = [(matched(x, level), matched(y, level)) for x, y in zip(a, b)]  # noqa: B905
-        return [x - y for x, y in pairs if x is not None and y is not None]
-
-    arms = {name: [run[name] for run in shift] for name in shift[0]}
-    clip = [run["contrastive"] for run in one]
-    note = (
-        f"Difference of shifted accuracy where both first reach {level:.0%} unshifted."
-    )
-    return [
-        row(
-            "robust-language",
-            "Language makes a model more robust than labels on the same pictures.",
-            "72.3 against 32.6 % on ObjectNet (Figure 13), on other pictures",
-            gain(clip, arms["supervised"]),
-            note,
-        ),
-        row(
-            "robust-data",
-            "Varied pictures make a supervised model more robust.",
-            "",
-            gain(arms["supervised, three styles"], arms["supervised"]),
-            note,
-        ),
-    ]
-
-
-def look_rows(one, vit):
-    near = "Share of pictures nearer to the caption than to its foil; chance is 0.5."
-    rows = [
-        row(
-            f"foil-{kind}",
-            f"Foils of the kind {kind} stay near chance.",
-            "no number",
-            [run["foils"][kind] for run in one],
-            near,
-            holds=lambda mean, low, high: high < 0.6,
-        )
-        for kind in ("attribute", "relation")
-    ]
-    pairs = zip(one, vit, strict=True)
-    share = [a["pointing"]["share"] - b["pointing"]["share"] for a, b in pairs]
-    text = "The ResNet tower localizes better than the ViT tower."
-    note = "Difference of the share of Grad-CAM mass on the named object."
-    return [*rows, row("localize", text, "shown by examples", share, note)]
-
-
+        "CLIP, three styles": partial(learned, kind=Contrastive, styles=MIXED),
+    },
+    "vit": vit,
+}
 LEVEL = 0.4  # low enough that every run reaches it
 
 
-def summarize():
-    """Write the claims into results/clip.json, where the pages find them."""
-    whole = json.loads(OUT.read_text())
-    one, batch, shift, vit = (list(whole[group].values()) for group in GROUPS)
-    claims = learning_rows(one, batch) + prompt_rows(one)
-    claims += shift_rows(one, shift, LEVEL) + look_rows(one, vit)
-    file = ROOT / "results/clip.json"
-    record = json.loads(file.read_text()) | {"claims": claims}
-    part = file.with_name(file.name + ".part")
-    part.write_text(json.dumps(record, indent=1) + "\n")
-    os.replace(part, file)
+def mean_of(run, group, arm):
+    """Mean over the checkpoints: the area under the learning curve."""
+    curve = run[group][arm]
+    return sum(point["default"] for point in curve) / len(curve)
 
 
-def main():
-    torch.set_num_threads(1)
-    for group in [g for g in sys.argv[1:] or GROUPS if g in GROUPS]:
-        for seed in range(SEEDS):
-            began = time.perf_counter()
-            result = GROUPS[group](seed)
-            merge(group, seed, _rounded(result))
-            print(f"{group} {seed}: {time.perf_counter() - began:.0f} s", flush=True)
-    if set(json.loads(OUT.read_text())) == set(GROUPS):
-        summarize()
+def equal_steps(run):
+    """What batches of 64 reach in as many steps as batches of 256."""
+    curve = run["batch"]["64"]
+    return curve[len(curve) // 4 - 1]["default"]
 
 
-def _rounded(x):
-    if isinstance(x, float):
-        return round(x, 4)
-    if isinstance(x, dict):
-        return {k: _rounded(v) for k, v in x.items()}
-    return [_rounded(v) for v in x] if isinstance(x, list) else x
+def prompt(run, name):
+    return sum(run["objectives"]["prompts"][name].values()) / (1 + len(SHIFTED))
 
+
+def matched(run, group, arm):
+    """Shifted accuracy where the accuracy without shift first reaches the level."""
+    point = next((p for p in run[group][arm] if p["default"] >= LEVEL), None)
+    if point is None:
+        raise KeyError("a run that reaches the level")
+    return sum(point[style] for style in SHIFTED) / len(SHIFTED)
+
+
+QUANTITIES = {
+    f"mean of {arm}": partial(mean_of, group=group, arm=arm)
+    for group, arms in (
+        ("objectives", ("contrastive", "words", "caption")),
+        ("batch", ("16", "64")),
+    )
+    for arm in arms
+}
+QUANTITIES |= {name: partial(prompt, name=name) for name in TEMPLATES}
+QUANTITIES |= {
+    f"{said} where matched": partial(matched, group=group, arm=arm)
+    for said, group, arm in (
+        ("CLIP", "objectives", "contrastive"),
+        ("supervised", "shift", "supervised"),
+        ("three styles", "shift", "supervised, three styles"),
+    )
+}
+QUANTITIES["equal steps of 64"] = equal_steps
+CLAIMS = lab.read_claims(__file__, **QUANTITIES)
+LAB = lab.Lab("clip_claims", groups=GROUPS, claims=CLAIMS)
 
 if __name__ == "__main__":
-    main()
+    LAB.main()

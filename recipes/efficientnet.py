@@ -102,8 +102,8 @@ def compound(budget):
 @cache
 def pictures(n, seed, resolution):
     """Single small objects; shape and texture give 24 classes."""
-    scenes = shapes.sample(4 * n, seed=seed, objects=1, held_out="include")
-    scenes = scenes[(scenes.size[:, 0] == 0).nonzero()[:n, 0]]
+    options = {"objects": 1, "sizes": "small", "held_out": "include"}
+    scenes = shapes.sample(n, seed=seed, **options)
     image = scenes.render(resolution).contiguous(memory_format=torch.channels_last)
     return image, 3 * scenes.shape[:, 0] + scenes.texture[:, 0]
 
@@ -179,9 +179,6 @@ GROUPS = {
     }
     for group, ways in WAYS.items()
 }
-PAPER = {"depth": "79.0 %, 1.8", "width": "78.9 %, 1.8", "resolution": "79.1 %, 1.9"}
-LENGTH = {"axes": "200 steps", "longer": "600 steps"}
-LENGTH["resnet"] = "a small ResNet, 200 steps"
 
 
 def fading(run):
@@ -194,55 +191,13 @@ def fading(run):
     return sum(f["2"] - first - (f["8"] - f["4"]) for f in found) / 2
 
 
-def best(whole, group):
-    """The axis with the highest mean accuracy at four times the cost."""
-    runs = [run for run in whole[group].values() if "compound" in run]
-    return max(PAPER, key=lambda a: sum(run[a]["4"]["accuracy"] for run in runs))
-
-
-def rows(whole):
-    """Name, sentence, the paper's number, left, right, and what was measured."""
-    alone = "Difference of the accuracy to that of the base."
-    for group, arm in ((g, a) for g in ("axes", "longer") for a in PAPER):
-        text = f"Scaling {arm} alone, to four times the cost, helps ({LENGTH[group]})."
-        paper = (
-            f"top-1 from 77.3 % to {PAPER[arm]} instead of 0.4 billion FLOPs (Table 7)"
-        )
-        left, right = f"{group}/{arm}/4/accuracy", f"{group}/base/1/accuracy"
-        yield f"{arm}-{group}", text, paper, left, right, {"note": alone}
-    text = "The gain diminishes: doubling the cost from 4 to 8 buys less than doubling "
-    text += "it from 1 to 2 (mean of width and resolution)."
-    note = {"note": "Difference of the two gains, 200 steps."}
-    yield "diminish", text, "Figure 3", fading, None, note
-    for group, words in LENGTH.items():
-        axis = best(whole, group)
-        text = f"Compound scaling beats the best single axis, here {axis}, at four "
-        text += f"times the cost ({words})."
-        paper = ("81.1 against 79.1 % (Table 7)", "78.8 against 78.1 % (Table 3)")
-        left, right = f"{group}/compound/4/accuracy", f"{group}/{axis}/4/accuracy"
-        yield f"compound-{group}", text, paper[group == "resnet"], left, right
-    for name, kind, deeper, paper in (
-        ("finer", "wider net with r = 2", "1, 2", "the curves for d = 1, r = 1.3"),
-        ("balance", "net with d = 2 and r = 2", "2, 2", "for r = 1.3"),
-    ):
-        text = f"At eight times the cost, a {kind} beats one that is only wider."
-        left, right = f"balance/{deeper}/8/accuracy", "axes/width/8/accuracy"
-        yield name, text, f"Figure 4, {paper}", left, right
-
-
-FACTS = {
-    "note": "Difference of the accuracy on new pictures, at equal multiply-adds.",
-    "unit": "share of the pictures",
-    "margin": 0.02,
-    "why": "Two in a hundred: about what the paper gains from compound scaling.",
-}
 # the compound net of four times the cost, trained longer, for the chapter
 LONG = {"way": (compound, 4), "steps": 700, "train": 8000, "save": True}
 LAB = lab.Lab(
     "efficientnet",
     groups=GROUPS,
     once={"weights": partial(run, 0, **LONG)},
-    claims=lambda whole: lab.Claim.table("efficientnet", rows(whole), **FACTS),
+    claims=lab.read_claims(__file__, **{"two doublings": fading}),
     exact={"search": 1},
 )
 

@@ -199,50 +199,12 @@ def steps(run, preset):
     return 10 * min(lab.reached(loss, LEVEL) for loss in losses)
 
 
-def gap(run, share):
-    found = run["dropout"][share]
-    return found["test_error"] - found["train_error"]
+def times(run):
+    """Steps of tanh over those of ReLU, minus one."""
+    return steps(run, "tiny-tanh") / steps(run, "tiny-no-norm") - 1
 
 
-LAYER = {"note": "Probe of layer 3 with 100 labels, minus that of random weights."}
-GAPS = {"note": "Difference of the gaps of test and training error, 1,000 pictures."}
-FOUR = {"note": "Difference of the test error, 1,000 pictures, 400 steps."}
-ALPHA = {"note": "Difference of the test error after 240 steps, alpha rescaled."}
-DIGITS = {"note": "Difference of the accuracy on ten digits, one label for each."}
-SPEED = {
-    "unit": "times",
-    "margin": 0.25,
-    "why": "A quarter is worth naming beside six.",
-}
-SPEED["note"] = f"Steps of tanh over those of ReLU to a training loss of {LEVEL} nats, "
-SPEED["note"] += "each at its best of two learning rates, minus one."
-ROWS = [
-    ("relu", "A net with ReLU learns faster than one with tanh.")
-    + ("six times faster to 25 % training error on CIFAR-10 (Figure 1)",)
-    + (lambda run: steps(run, "tiny-tanh") / steps(run, "tiny-no-norm") - 1, None)
-    + (SPEED,),
-    ("dropout", "Dropout narrows the gap between training and test.")
-    + ("without it the net overfits substantially (section 4.2)",)
-    + (partial(gap, share="0.0"), partial(gap, share="0.5"), GAPS),
-    ("dropout-test", "Dropout lowers the test error.")
-    + ("no number; it is used in two layers (section 4.2)",)
-    + ("dropout/0.0/test_error", "dropout/0.5/test_error", FOUR),
-    ("norm", "Response normalization lowers the test error.")
-    + ("13 to 11 % on CIFAR-10, 1.4 points on ImageNet (section 3.3)",)
-    + ("norm/tiny-no-norm/test_error", "norm/tiny/test_error", ALPHA),
-    ("pseudo", "Pseudo-labels beat the same 10 labels alone.")
-    + ("the paper reports fewer errors on MNIST with few labels",)
-    + ("pseudo/10/pseudo/-1/test", "pseudo/10/labels/-1/test", DIGITS),
-    ("rotation", "Predicting rotations teaches features.")
-    + ("54.4 % mAP on VOC 2007, 2.4 below supervised features (abstract)",)
-    + ("rotation/probe/2", "rotation/random/2", LAYER),
-    ("jigsaw", "Solving jigsaws teaches features.")
-    + ("51.8 % mAP on VOC 2007, supervised features 56.5 % (abstract)",)
-    + ("jigsaw/probe/2", "jigsaw/random/2", LAYER),
-]
-FACTS = {"unit": "share of the pictures", "margin": 0.02}
-FACTS["why"] = "Fewer than two in a hundred pictures decide for no method."
-CLAIMS = lab.Claim.table("history", ROWS, **FACTS)
+CLAIMS = lab.read_claims(__file__, **{"times as many steps": times})
 ONCE = {"weights": weights, "photos": turned_photos}
 LAB = lab.Lab("history", groups=GROUPS, once=ONCE, claims=CLAIMS)
 

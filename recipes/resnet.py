@@ -14,6 +14,7 @@ from torch import nn
 
 from mmdl_lib import lab
 from mmdl_lib.data import shapes
+from mmdl_lib.lab.unlabeled import replace_norms
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
 
 TRAIN, TEST, STEPS, BATCH = 8000, 1000, 300, 128
@@ -40,13 +41,18 @@ def config(depth, block, shortcut="A"):
     )
 
 
-def run(seed, sizes, *, change=None):
+def identity(channels):
+    """Instead of BatchNorm; the convolutions get no bias."""
+    return nn.Identity()
+
+
+def run(seed, sizes, *, norm=None):
     """Losses over the training, and the errors at its end."""
     (image, label), test = pictures(TRAIN, seed), pictures(TEST, 50_000 + seed)
     torch.manual_seed(seed)
     model = ResNet(sizes)
-    if change:
-        change(model)
+    if norm:
+        replace_norms(model, norm)
     batches = lab.rows(BATCH, seed, image=image, label=label)
     history = lab.train(model, batches, steps=STEPS, lr=2e-3, weight_decay=1e-4)
     return {
@@ -54,14 +60,6 @@ def run(seed, sizes, *, change=None):
         "train_error": 1 - lab.accuracy(model, image[:2000], label[:2000]),
         "test_error": 1 - lab.accuracy(model, *test),
     }
-
-
-def without_norm(model):
-    """Every BatchNorm becomes the identity, and the convolutions get no bias."""
-    for module in model.modules():
-        for name, child in module.named_children():
-            if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, nn.Identity())
 
 
 def weights():
@@ -84,57 +82,12 @@ GROUPS = {
     },
     "options": {o: partial(run, sizes=config(20, "basic", o)) for o in "ABC"},
     "norm": {
-        block: partial(run, sizes=config(20, block), change=without_norm)
+        block: partial(run, sizes=config(20, block), norm=identity)
         for block in ("plain", "basic")
     },
 }
 
-LOSS = {
-    "note": "Difference of the training loss after 300 steps.",
-    "unit": "nats",
-    "margin": 0.1,
-    "why": "A tenth of a nat is a fortieth of what guessing costs, 4.16 nats.",
-}
-ERROR = {
-    "note": "Difference of the training error, 20 layers.",
-    "unit": "share of the pictures",
-    "margin": 0.02,
-    "why": "Fewer than two in a hundred pictures decide for no kind of shortcut.",
-}
-CLAIMS = [
-    lab.Claim(
-        id="resnet-plain",
-        text="A deeper plain net has a higher training loss (56 against 8 layers).",
-        paper="28.54 against 27.94 % top-1 error with 34 and 18 layers (Table 2)",
-        left="depth/plain/56/loss/-1",
-        right="depth/plain/8/loss/-1",
-        **LOSS,
-    ),
-    lab.Claim(
-        id="resnet-residual",
-        text="A deeper residual net has a lower training loss (56 against 8 layers).",
-        paper="25.03 against 27.88 % top-1 error with 34 and 18 layers (Table 2)",
-        left="depth/basic/8/loss/-1",
-        right="depth/basic/56/loss/-1",
-        **LOSS,
-    ),
-    lab.Claim(
-        id="resnet-b-a",
-        text="Option B beats option A.",
-        paper="0.5 points (Table 3)",
-        left="options/A/train_error",
-        right="options/B/train_error",
-        **ERROR,
-    ),
-    lab.Claim(
-        id="resnet-c-b",
-        text="Option C beats option B.",
-        paper="0.3 points (Table 3)",
-        left="options/B/train_error",
-        right="options/C/train_error",
-        **ERROR,
-    ),
-]
+CLAIMS = lab.read_claims(__file__)
 LAB = lab.Lab("resnet", groups=GROUPS, once={"weights": weights}, claims=CLAIMS)
 
 if __name__ == "__main__":

@@ -24,25 +24,23 @@ from mmdl_lib.models.vit import ViT, ViTConfig
 
 STEPS, BATCH = 300, 64
 SIZES = (500, 4000, 32_000)
-CLEAR = {"resolution": 32, "sizes": (1, 2), "pairs": True}  # what the weights learn
+CLEAR = {
+    "resolution": 32,
+    "sizes": ("medium", "large"),
+    "pairs": True,
+}  # what the weights learn
+HALF = {None: (0, 32), "left": (0, 15), "right": (17, 32)}
 SMALL = ViTConfig(image_size=(16, 16), patch=4, width=64, depth=4, heads=4, classes=8)
 
 
 @cache
-def pictures(n, seed, *, resolution=16, sizes=(2,), pairs=False, side=None):
+def pictures(n, seed, *, resolution=16, sizes="large", pairs=False, side=None):
     """Single solid objects, and their number among 8 shapes or 64 color-shape pairs.
 
     `side` keeps the centers in the left or right half of the picture.
     """
-    n = lab.short(n, least=500)
-    # enough scenes that n of the wanted kind are among them
-    scenes = shapes.sample(40 * n, seed=seed, objects=1, held_out="include")
-    good = torch.isin(scenes.size[:, 0], torch.tensor(sizes))
-    good &= scenes.texture[:, 0] == 0
-    x = scenes.center[:, 0, 0]
-    if side:
-        good &= x < 15 if side == "left" else x > 17
-    scenes = scenes[good.nonzero()[:n, 0]]
+    options = {"objects": 1, "sizes": sizes, "textures": "solid", "x": HALF[side]}
+    scenes = shapes.sample(n, seed=seed, held_out="include", **options)
     label = scenes.shape[:, 0] + 8 * scenes.color[:, 0] * pairs
     return scenes.render(resolution), label
 
@@ -178,60 +176,7 @@ GROUPS = {
     "student": student,
 }
 
-
-def lead(run, n):
-    """Convnet minus ViT."""
-    return run["data"][f"convnet {n}"]["test"] - run["data"][f"ViT {n}"]["test"]
-
-
-def loss_of(run, kind):
-    """What is lost on the side that was never seen."""
-    return run["shift"][kind]["test"] - run["shift"][kind]["right"]
-
-
-FEW, MANY = SIZES[0], SIZES[-1]
-PLAIN, TUNED = f"data/ViT {MANY}/test", "resolution/interpolated/after"
-EQUAL = {"kind": "equality"}
-# name, sentence, what the paper prints, left, right
-ROWS = [
-    ("little", f"With {FEW} pictures the convnet is ahead of the ViT.")
-    + ("ViT-B/32 far below ResNet50 with 9 M pictures (section 4.3)",)
-    + (f"data/convnet {FEW}/test", f"data/ViT {FEW}/test"),
-    ("much", f"With {MANY:,} pictures the ViT is ahead of the convnet.")
-    + ("above it with 90 M and more", PLAIN, f"data/convnet {MANY}/test"),
-    ("closer", "The convnet's lead shrinks as the pictures grow in number.")
-    + ("Figure 4", partial(lead, n=FEW), partial(lead, n=MANY)),
-    ("positions", "Positions help.")
-    + ("64.2 against 61.4 % (Table 8)", PLAIN, "kinds/none/test"),
-    ("2d", "Positions in two dimensions make no difference.")
-    + ("64.0 against 64.2 % (Table 8)", "kinds/2d/test", PLAIN, EQUAL),
-    ("mean", "The mean of the patches is as good as a class token.")
-    + ("similar, with a learning rate of its own (appendix D.3)",)
-    + ("kinds/mean/test", PLAIN, EQUAL),
-    ("shift", "On the unseen side the ViT loses more than the convnet.")
-    + ("fewer built-in assumptions (section 3.1)",)
-    + (partial(loss_of, kind="ViT"), partial(loss_of, kind="convnet")),
-    ("interpolate", "Fine-tuned, interpolated positions beat random ones.")
-    + ("used throughout (section 3.2)", TUNED, "resolution/fresh/after"),
-    ("misplaced", "Fine-tuned, interpolated positions beat misplaced ones.")
-    + ("used throughout (section 3.2)", TUNED, "resolution/shuffled/after"),
-    ("student", "A noised student beats its teacher.")
-    + ("87.4 %, 1.9 points more than without (Xie et al., first version)",)
-    + ("student/noisy student/test", "student/teacher/test"),
-    ("plain-student", "A student without noise beats its teacher.")
-    + ("performance drops without noise (Xie et al.)",)
-    + ("student/student/test", "student/teacher/test"),
-    ("noise", "Noise makes the student better.")
-    + ("yes (Xie et al.)", "student/noisy student/test", "student/student/test"),
-]
-CLAIMS = lab.Claim.table(
-    "vit",
-    ROWS,
-    note="Difference of accuracies on new pictures.",
-    unit="share of the pictures",
-    margin=0.02,
-    why="Fewer than two in a hundred pictures decide for no architecture.",
-)
+CLAIMS = lab.read_claims(__file__)
 LAB = lab.Lab("vit", groups=GROUPS, once={"weights": weights}, claims=CLAIMS)
 
 if __name__ == "__main__":

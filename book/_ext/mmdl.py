@@ -7,6 +7,7 @@ from pathlib import Path
 
 import mmdl_access
 import mmdl_api
+import mmdl_claims
 import mmdl_fold
 import mmdl_icons
 import mmdl_notebooks
@@ -85,7 +86,7 @@ def setup(app):
     app.connect("builder-inited", add_own_files)
     app.connect("html-page-context", only_needed_files, priority=900)
     app.connect("build-finished", copy_demos)
-    parts = (mmdl_tables, mmdl_plan, mmdl_api, mmdl_access, mmdl_icons, mmdl_fold)
-    for part in (*parts, mmdl_notebooks):
+    parts = (mmdl_tables, mmdl_claims, mmdl_plan, mmdl_api, mmdl_access, mmdl_icons)
+    for part in (*parts, mmdl_fold, mmdl_notebooks):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""Tables that the build makes from measured files: coverage, parity, claims.
+"""Tables that the build makes from measured files: coverage and parity.
 
 A fault in a file is a warning of Sphinx, and the book is built with warnings as errors:
 a page never shows a number that its file does not hold.
@@ -19,12 +19,10 @@ LOG = logging.getLogger(__name__)
 ROW = re.compile(r"[SF]\d{3}")
 PARITY = ["what", "ours", "reference", "version"]
 PARITY += ["largest_difference", "tolerance", "test"]
-CLAIM = ["id", "claim", "paper", "ours", "low", "high", "seeds", "holds", "note"]
-HOLDS = {True: "yes", False: "no", "partly": "partly"}
 
 
 class Table(SphinxDirective):
-    """What the three directives share."""
+    """What the directives share."""
 
     @property
     def root(self) -> Path:
@@ -155,62 +153,16 @@ class Parity(Table):
         ]
 
 
-class Claims(Table):
-    """The `claims` of `results/<slug>.json` and `<slug>_claims.json`, a table each."""
-
-    def run(self) -> list[nodes.Node]:
-        made = []
-        for file in sorted((self.root / "results").glob("*.json")):
-            self.env.note_dependency(str(file))
-            found = json.loads(file.read_text(encoding="utf-8"))
-            if isinstance(found, dict) and found.get("claims"):
-                slug = file.stem.removesuffix("_claims")
-                made += self.slug(slug, found["claims"])
-        return made or [self.sentence("No claim has been measured yet.")]
-
-    def slug(self, slug: str, claims: list[dict]) -> list[nodes.Node]:
-        good = [c for c in claims if self.complete(c, CLAIM, f"{slug}.json")]
-        rows = [self.cells(slug, claim) for claim in good]
-        head = ["claim", "the paper", "ours, in small", "seeds", "holds?"]
-        where = [nodes.Text("Chapter: "), *self.link(f"sec-{slug}")]
-        table = self.table(head, rows, label=f"{slug}: claims, tried in small")
-        return [nodes.paragraph("", "", *where), table]
-
-    def cells(self, slug: str, claim: dict) -> list:
-        if claim["holds"] not in HOLDS:
-            self.warn(f"{slug}.json: expected holds true, false or partly.")
-        words = f"{claim['claim']} {claim['note'] or ''}".strip()
-        answer = HOLDS.get(claim["holds"], "?")
-        badge = nodes.inline("", answer, classes=["mmdl-holds", f"mmdl-{answer}"])
-        return [
-            words,
-            claim["paper"] or "no number",
-            [nodes.Text(measured(claim))],
-            [nodes.Text(str(claim["seeds"]))],
-            [badge],
-        ]
-
-
-def measured(claim: dict) -> str:
-    """Our value with its interval, as text: `0.95 (0.94 to 0.96)`."""
-    value, low, high = (
-        f"{x:.3g}" if isinstance(x, int | float) else x
-        for x in (claim["ours"], claim["low"], claim["high"])
-    )
-    return str(value) if low is None else f"{value} ({low} to {high})"
-
-
 def setup(app):
     app.add_directive("mmdl-coverage", Coverage)
     app.add_directive("mmdl-parity", Parity)
-    app.add_directive("mmdl-claims", Claims)
     app.connect("env-get-outdated", outdated)
 
 
 def outdated(app, env, added, changed, removed) -> list[str]:
     """Read the tables again when one of their files has come or gone."""
     root = Path(app.srcdir)
-    folders = ("results/*.json", "results/parity/*.json", "book/coverage/*.csv")
+    folders = ("results/**/*.json", "book/coverage/*.csv")
     files = sorted(str(path) for pattern in folders for path in root.glob(pattern))
     before, env.mmdl_results = getattr(env, "mmdl_results", None), files
     pages = {"book/claims", "book/parity", "book/coverage"} & set(env.found_docs)

@@ -1,6 +1,6 @@
 """The laboratory: arms x seeds, and claims judged by their intervals.
 
-A recipe holds its arms and claims as data and ends with `LAB.main()`:
+A recipe holds its arms as data, the file `.toml` beside it the claims:
 
     def accuracy(seed, *, width):
         ...
@@ -9,19 +9,7 @@ A recipe holds its arms and claims as data and ends with `LAB.main()`:
     LAB = lab.Lab(
         "resnet",
         groups={"width": {str(w): partial(accuracy, width=w) for w in (8, 16)}},
-        claims=[
-            lab.Claim(
-                id="resnet-width",
-                text="A wider net names more pictures.",
-                paper="no number",
-                note="Difference of the accuracy on new pictures.",
-                unit="share of the pictures",
-                left="width/16/accuracy",
-                right="width/8/accuracy",
-                margin=0.01,
-                why="Less than a point changes nobody's choice.",
-            )
-        ],
+        claims=lab.read_claims(__file__),
     )
     if __name__ == "__main__":
         LAB.main()
@@ -29,7 +17,7 @@ A recipe holds its arms and claims as data and ends with `LAB.main()`:
 Then `python recipes/resnet.py` measures all that is missing and judges the claims.
 """
 
-from mmdl_lib.lab.claims import Check, Claim, judge
+from mmdl_lib.lab.claims import Check, Claim, judge, read_claims
 from mmdl_lib.lab.engine import Lab, short, smoke
 from mmdl_lib.lab.runs import (
     accuracy,
@@ -45,5 +33,5 @@ from mmdl_lib.lab.runs import (
 )
 
 __all__ = ["Check", "Claim", "Lab", "accuracy", "cost", "few", "judge", "logits"]
-__all__ += ["means", "reached", "recalibrate", "rows", "save_weights", "short"]
-__all__ += ["smoke", "train"]
+__all__ += ["means", "reached", "read_claims", "recalibrate", "rows", "save_weights"]
+__all__ += ["short", "smoke", "train"]

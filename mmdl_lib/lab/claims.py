@@ -4,13 +4,18 @@ A claim compares two arms of the same seed, so the unit is the difference within
 `record.verdict` knows what the interval of its mean allows to say.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmdl_lib.record import LEAST_SEEDS, interval, verdict
 
 PILOT = 100  # seeds from here on choose settings and are never reported
-# where a number stands, "group/arm/metric", or a function of all groups of one seed
+# where numbers stand, such as "group/arm/metric", "g/a/loss/-1 - g/b/loss/-1" or
+# "g/a/share - 0.5"; or a function of all groups of one seed
 Quantity = str | Callable[[Mapping], float | int]
 
 
@@ -82,29 +87,6 @@ class Claim:
                 f"{self.id} is a headline and expected a mechanism and its check."
             )
 
-    @classmethod
-    def table(cls, slug: str, rows: Iterable[tuple], **common) -> list["Claim"]:
-        """Claims out of rows (name, text, paper, left, right, and a dict of changes).
-
-        Args:
-            slug: goes before each name.
-            rows: the last two places may be missing.
-            common: what all rows share, such as `unit`, `margin` and `why`.
-
-        Example:
-            >>> rows = [("wide", "A wider net is better.", "no number", "g/b", "g/a")]
-            >>> facts = {"note": "Accuracy.", "unit": "share", "margin": 0.01}
-            >>> Claim.table("toy", rows, **facts, why="Less is nothing.")[0].id
-            'toy-wide'
-        """
-        made = []
-        for name, text, paper, left, *more in rows:
-            facts = {"text": text, "paper": paper, "left": left}
-            facts["right"] = more[0] if more else None
-            changes = more[1] if len(more) > 1 else {}
-            made.append(cls(id=f"{slug}-{name}", **facts | common | changes))
-        return made
-
 
 class Run(Mapping):
     """What the groups measured for one seed; it notes which of them were asked for."""
@@ -128,6 +110,42 @@ class Run(Mapping):
         return len(self.groups)
 
 
+def read_claims(recipe: str | Path, **quantities: Callable) -> list[Claim]:
+    """The claims of a recipe, from the TOML file beside it.
+
+    Each table is a claim, named as in its id after the slug; `measure` names the table
+    under `measures` from which it takes note, unit, margin and why.
+
+    Args:
+        recipe: the recipe's file, `__file__`.
+        quantities: functions of a run that `left` and `right` may name.
+
+    Raises:
+        ValueError: a file that is no TOML, or a claim with a key too many or too few.
+    """
+    file = Path(recipe).with_suffix(".toml")
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"expected TOML in {file.name}: {error}.") from error
+    measures, slug = tables.pop("measures", {}), file.stem.removesuffix("_claims")
+    made = []
+    for name, table in tables.items():
+        row = measures.get(table.pop("measure", ""), {}) | table
+        if "check" in row:
+            row["check"] = Check(**_named(row["check"], quantities))
+        try:
+            made.append(Claim(id=f"{slug}-{name}", **_named(row, quantities)))
+        except TypeError as error:
+            raise ValueError(f"{file.name}, {name}: {error}.") from error
+    return made
+
+
+def _named(row: dict, quantities: dict) -> dict:
+    sides = {k: quantities.get(row[k], row[k]) for k in ("left", "right") if k in row}
+    return row | sides
+
+
 def seeds_of(group) -> list[int]:
     """The measured seeds of a group, in order; pilots are none."""
     if not isinstance(group, dict):
@@ -143,13 +161,26 @@ def take(run: Mapping, quantity: Quantity) -> float | int:
         TypeError: what stands there is no number.
     """
     if callable(quantity):
-        value = quantity(run)
-    else:
-        value = run
-        for name in quantity.split("/"):
-            value = value[int(name)] if isinstance(value, list) else value[name]
+        return _number(quantity(run), quantity)
+    first, *more = re.split(r" ([+-]) ", quantity)
+    total = _at(run, first)
+    for sign, path in zip(more[::2], more[1::2], strict=True):
+        total += _at(run, path) if sign == "+" else -_at(run, path)
+    return total
+
+
+def _at(run: Mapping, path: str) -> float | int:
+    with suppress(ValueError):
+        return float(path)
+    value = run
+    for name in path.split("/"):
+        value = value[int(name)] if isinstance(value, list) else value[name]
+    return _number(value, path)
+
+
+def _number(value, place) -> float | int:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"expected a number in {quantity!r}, got {value!r:.40}.")
+        raise TypeError(f"expected a number in {place!r}, got {value!r:.40}.")
     return value
 
 

@@ -152,7 +152,7 @@ def cost(build: Callable[[], tuple[nn.Module, Tensor]]) -> tuple[float, int]:
     return counter.get_total_flops() / 2, sum(made)
 
 
-def save_weights(model: Model, slug: str, source: str = "shapes") -> None:
+def save_weights(model: Model, slug: str, source: str = "shapes", **options) -> None:
     """`pretrained.save`; a smoke run leaves the shipped weights as they are."""
     if not smoke():
-        pretrained.save(model, slug, source)
+        pretrained.save(model, slug, source, **options)

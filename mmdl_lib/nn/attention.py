@@ -6,6 +6,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from mmdl_lib.borders import check_flags
 from mmdl_lib.nn.positions import Rotary
 
 
@@ -210,11 +211,10 @@ def check_mask(mask: Tensor | None, k: Tensor, q: Tensor | None) -> None:
     shapes = [(len(k), k.shape[2])]
     if q is not None:
         shapes.append((len(k), q.shape[2], k.shape[2]))
-    if mask.dtype != torch.bool or mask.shape not in shapes:
-        raise ValueError(
-            f"expected a mask as bool of shape {' or '.join(map(str, shapes))}, got "
-            f"{mask.dtype} of shape {tuple(mask.shape)}."
-        )
+    check_flags("mask", mask)
+    if mask.shape not in shapes:
+        wanted = " or ".join(map(str, shapes))
+        raise ValueError(f"mask expected shape {wanted}, got {tuple(mask.shape)}.")
 
 
 def visible(

@@ -10,11 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-
-def check_decay(decay: float) -> None:
-    """Raises ValueError unless `decay` is in [0, 1]; `not` also catches NaN."""
-    if not 0 <= decay <= 1:
-        raise ValueError(f"expected a decay in [0, 1], got {decay}.")
+from mmdl_lib.borders import check_number
 
 
 @torch.no_grad()
@@ -33,7 +29,7 @@ def follow(target: nn.Module, online: nn.Module, decay: float) -> None:
     Raises:
         ValueError: a decay outside of [0, 1], or nets of other parameters.
     """
-    check_decay(decay)
+    check_number("decay", decay, 0, 1)
     averages, weights = list(target.parameters()), list(online.parameters())
     if [a.shape for a in averages] != [w.shape for w in weights]:
         raise ValueError(
@@ -68,7 +64,7 @@ class Average:
     """
 
     def __init__(self, module: nn.Module, decay: float):
-        check_decay(decay)
+        check_number("decay", decay, 0, 1)
         self.module, self.decay = module, decay
         self.state = {
             name: _wide(value).clone() for name, value in module.state_dict().items()
@@ -82,7 +78,7 @@ class Average:
             ValueError: a decay outside of [0, 1].
         """
         decay = self.decay if decay is None else decay
-        check_decay(decay)
+        check_number("decay", decay, 0, 1)
         for name, value in self.module.state_dict().items():
             if value.is_floating_point():
                 # the average follows a module that was moved to another device

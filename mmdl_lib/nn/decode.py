@@ -15,6 +15,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mmdl_lib.borders import check_choice, check_number
+
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 
@@ -122,8 +124,7 @@ def sample(
     Raises:
         ValueError: a temperature that is not above zero; as `greedy` and `truncate`.
     """
-    if not temperature > 0:
-        raise ValueError(f"expected a temperature above zero, got {temperature}.")
+    check_number("temperature", temperature, above=0)
 
     def choose(logits: Tensor) -> Tensor:
         kept = truncate(logits / temperature, top_k=top_k, top_p=top_p)
@@ -150,13 +151,11 @@ def truncate(
         ValueError: a `top_k` below one, or a `top_p` outside of (0, 1].
     """
     if top_k is not None:
-        if top_k < 1:
-            raise ValueError(f"expected top_k to be at least one, got {top_k}.")
+        check_number("top_k", top_k, 1, whole=True)
         least = logits.topk(min(top_k, logits.shape[-1])).values[:, -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
     if top_p is not None:
-        if not 0 < top_p <= 1:
-            raise ValueError(f"expected top_p in (0, 1], got {top_p}.")
+        check_number("top_p", top_p, high=1, above=0)
         p, order = logits.softmax(-1).sort(descending=True, stable=True)
         # a token goes if those before it have enough
         beyond = p.cumsum(-1) - p >= top_p
@@ -255,9 +254,8 @@ def beam_search(
     True; "now" is its default.
     """
     _check_lengths(max_length, min_length)
-    if beams < 1 or stop not in ("bound", "now", "full"):
-        wanted = "at least one beam, and a stop of bound, now or full"
-        raise ValueError(f"expected {wanted}, got {beams} and {stop!r}.")
+    check_number("beams", beams, 1, whole=True)
+    check_choice("stop", stop, ("bound", "now", "full"))
     row = torch.arange(len(start), device=start.device)[:, None]
     now, state = (
         start.repeat_interleave(beams),

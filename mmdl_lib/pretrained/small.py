@@ -141,7 +141,7 @@ def model_class(slug: str, name: str | None = None) -> type[Model]:
 
 
 def config(kind: type[Model], values: dict) -> Config:
-    """The config of a file, also one written before configs named their kinds."""
+    """The config of a file, also one written before configs named their classes."""
     example = next(iter(kind.PRESETS.values()))
     return type(example).from_dict(_with_kinds(type(example), values))
 
@@ -150,7 +150,7 @@ def _with_kinds(kind: type[Config], values: dict) -> dict:
     """Name the class of each config inside, which its fields give away."""
     hints, named = get_type_hints(kind), dict(values)
     for name, value in values.items():
-        if not isinstance(value, dict) or name not in hints:
+        if not isinstance(value, dict) or "class" in value or name not in hints:
             continue
         hint = hints[name]
         union = get_origin(hint) in (Union, UnionType)
@@ -159,10 +159,7 @@ def _with_kinds(kind: type[Config], values: dict) -> dict:
             for one in (get_args(hint) if union else [hint])
             if isinstance(one, type) and issubclass(one, Config)
         ]
-        if "kind" in value:
-            fit = [one for one in options if one.__name__ == value["kind"]]
-        else:
-            fit = [one for one in options if {f.name for f in fields(one)} >= {*value}]
+        fit = [one for one in options if {f.name for f in fields(one)} >= {*value}]
         if len(fit) == 1:
-            named[name] = {"kind": fit[0].__name__} | _with_kinds(fit[0], value)
+            named[name] = {"class": fit[0].__name__} | _with_kinds(fit[0], value)
     return named

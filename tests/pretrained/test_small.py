@@ -116,11 +116,12 @@ def test_numbers_that_cannot_be_stored_are_refused(place, bad):
 
 def test_weights_that_two_modules_share_are_saved():
     model = random_model(ResNet, "tiny")
-    model.again = model.classifier
+    model.again, model.norm = model.classifier, model.stem[0]
     stored, _ = files.read(pretrained.save(model, "resnet", "noise"))
     assert stored.keys() == model.state_dict().keys()
     assert torch.equal(stored["again.weight"], stored["classifier.weight"])
     assert stored["again.weight"].dtype == torch.float16
+    assert torch.equal(stored["norm.1.running_var"], stored["stem.0.1.running_var"])
 
 
 class Noting(ResNet):
@@ -204,10 +205,10 @@ def test_the_kind_inside_a_union_is_told_by_its_name_or_else_by_its_fields():
     for backbone in (ViTConfig(width=96), ResNetConfig(width=96)):
         config = DINOConfig(backbone=backbone)
         told = config.to_dict()
-        assert told["backbone"]["kind"] == type(backbone).__name__
+        assert told["backbone"]["class"] == type(backbone).__name__
         assert small.config(DINO, told) == config
         # a width alone could be of both: the name decides
-        told["backbone"] = {"kind": type(backbone).__name__, "width": 96}
+        told["backbone"] = {"class": type(backbone).__name__, "width": 96}
         assert small.config(DINO, told) == config
     told["backbone"] = {"width": 96}
     with pytest.raises(
@@ -223,7 +224,7 @@ def test_the_kind_inside_a_union_is_told_by_its_name_or_else_by_its_fields():
     [
         lambda state, facts: facts.pop("config"),
         lambda state, facts: facts.update(model="VGG"),
-        lambda state, facts: facts["config"].update(kind="ViTConfig"),
+        lambda state, facts: facts["config"].update({"class": "ViTConfig"}),
         lambda state, facts: facts["config"].update(widht=3),
         lambda state, facts: facts["config"].update(width=17),
         lambda state, facts: facts.update(config=[1]),

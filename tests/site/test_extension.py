@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
@@ -18,8 +19,11 @@ import mmdl_access  # noqa: E402
 import mmdl_api  # noqa: E402
 import mmdl_fold  # noqa: E402
 import mmdl_icons  # noqa: E402
+import mmdl_notebooks  # noqa: E402
 import mmdl_plan  # noqa: E402
 import zip_site  # noqa: E402
+
+from mmdl_lib.record import VERDICTS  # noqa: E402
 
 PARITY = {
     "what": "logits",
@@ -31,15 +35,20 @@ PARITY = {
     "test": "tests/parity/test_clip.py",
 }
 CLAIM = {
-    "id": "larger-batches",
-    "claim": "Larger batches help.",
+    "id": "toy-batches",
+    "claim": "Larger batches <help>.",
     "paper": "no number",
+    "note": "",
+    "unit": "points",
     "ours": 0.5,
     "low": 0.4,
     "high": 0.6,
-    "seeds": 3,
-    "holds": "partly",
-    "note": "",
+    "seeds": 5,
+    "values": [0.4, 0.6],
+    "margin": 0.1,
+    "why": "Less is nothing.",
+    "headline": False,
+    "verdict": "holds",
 }
 COVERAGE = "row,anchor,title\nS001,here,A topic\n"
 
@@ -54,7 +63,8 @@ def build(tmp_path):
         for name, content in files.items():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_text(content)
-        options = {"extensions": ["myst_parser", "mmdl_tables", "mmdl_plan"]}
+        names = ["myst_parser", "mmdl_tables", "mmdl_claims", "mmdl_plan"]
+        options = {"extensions": names}
         folders, warnings = (source, None, out, tmp_path / "trees"), StringIO()
         with docutils_namespace():  # forget what an earlier test registered
             app = Sphinx(*folders, "html", options, status=None, warning=warnings)
@@ -211,14 +221,44 @@ def claims(build, **changes):
 def test_a_claim_is_shown_with_interval_seeds_and_verdict(build):
     html, warnings = claims(build)
     assert warnings == ""
-    assert "0.5 (0.4 to 0.6)" in html
-    assert "mmdl-partly" in html
+    assert "0.5 (0.4 to 0.6) points, 5 seeds" in html
+    assert "Larger batches &lt;help&gt;." in html
+    assert 'data-verdict="holds"' in html
+    assert 'href="#sec-toy"' in html
 
 
-@pytest.mark.parametrize("change", [{"holds": "maybe"}, {"seeds": "missing"}])
+def test_the_page_of_claims_counts_each_verdict(build):
+    rows = [CLAIM] * 79 + [CLAIM | {"verdict": "cannot tell"}]
+    page = "(sec-toy)=\n## Toy\n\n```{mmdl-claims}\n```"
+    html, warnings = build(page, {"results/toy.json": json.dumps({"claims": rows})})
+    text = re.sub("<[^>]+>", "", html)
+    assert warnings == ""
+    assert "80 claims with intervals of 95 %" in text
+    assert "about 2 would still read holds by chance" in text
+    for words in ("all (80)", "holds (79)", "reversed (0)", "cannot tell (1)"):
+        assert words in text
+    assert "toy: holds 79, cannot tell 1" in text
+
+
+def test_a_verdict_chosen_on_the_page_is_known_to_its_style_sheet():
+    css = (ROOT / "book/_static/custom.css").read_text("utf-8")
+    for said in VERDICTS:
+        assert f'.mmdl-claims:has([value="{said}"]:checked)' in css
+        assert css.count(f'li[data-verdict="{said}"]') == 1
+
+
+def test_numbers_of_a_gpu_have_a_fold_of_their_own(build):
+    page = "(sec-toy)=\n## Toy\n\n```{mmdl-claims}\n```"
+    text = json.dumps({"claims": [CLAIM]})
+    html, _ = build(page, {"results/toy.json": text, "results/gpu/toy.json": text})
+    assert "<strong>toy</strong>" in html
+    assert "<strong>toy, on a GPU</strong>" in html
+
+
+@pytest.mark.parametrize("change", [{"verdict": "no"}, {"seeds": "missing"}])
 def test_a_wrong_claim_stops_the_strict_build(build, change):
     _, warnings = claims(build, **change)
-    assert "toy.json: expected" in warnings
+    assert re.search("toy.json: (toy-batches )?expected", warnings)
 
 
 @pytest.mark.parametrize(
@@ -286,15 +326,83 @@ def test_a_folded_solution_is_called_so_and_named_by_what_it_shows():
     assert made.count("Show the solution") == made.count("Show code cell content") == 1
 
 
+PAGE = """<div role="main"><section id="a"><h1>A<a class="headerlink">#</a></h1>
+<p>one <b>two</b> &amp; <img alt="x"></p><section id="b"><p>three</p></section>
+</section>
+<script>no</script></div>"""
+
+
 def test_the_archive_holds_the_site_and_repeats_its_bytes(tmp_path):
     site = tmp_path / "html"
-    (site / "_static").mkdir(parents=True)
-    (site / "index.html").write_text("<p>hello</p>")
-    (site / "_static/a.js.map").write_text("{}")
+    for name, text in {
+        "index.html": "<p>hello</p>",
+        "search.html": f'<head>{zip_site.SEARCH}?v=1"></script></head>',
+        "_static/a.js.map": "{}",
+        "book/page.html": PAGE,
+    }.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
     first, second = tmp_path / "a.zip", tmp_path / "b.zip"
-    assert zip_site.pack(site, first) == zip_site.pack(site, second) == 1
+    assert zip_site.pack(site, first) == zip_site.pack(site, second) == 4
     assert first.read_bytes() == second.read_bytes()
-    assert zipfile.ZipFile(first).namelist() == ["multimodal-deep-learning/index.html"]
+    archive = zipfile.ZipFile(first)
+    names = {n.removeprefix("multimodal-deep-learning/") for n in archive.namelist()}
+    assert names == {"index.html", "search.html", "book/page.html", zip_site.TEXTS}
+    search = archive.read("multimodal-deep-learning/search.html").decode()
+    assert search.index(zip_site.TEXTS) < search.index("searchtools")
+    script = archive.read(f"multimodal-deep-learning/{zip_site.TEXTS}").decode()
+    pages = json.loads(script.split("\n")[0].removeprefix("const TEXTS = ")[:-1])
+    text = BeautifulSoup(pages["book/page.html"], "html.parser")
+    assert text.find(id="a").get_text().split() == "A one two & three".split()
+    assert text.find(id="b").get_text(strip=True) == "three"
+
+
+def executed(tmp_path, *sources):
+    cells = [
+        {"cell_type": "code", "source": s, "outputs": [f"of {s}"], "execution_count": 1}
+        for s in sources
+    ]
+    path = tmp_path / "_build/executed/x.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"mmdl": {"digest": "-".join(sources)}}
+    path.write_text(json.dumps({"cells": cells, "metadata": facts}))
+
+
+class Environment:
+    found_docs = {"x", "y"}
+
+    def doc2path(self, name):
+        return f"{name}.ipynb"
+
+
+def test_a_notebook_shows_what_its_executed_copy_holds_or_warns(tmp_path, caplog):
+    app = type("App", (), {"env": Environment(), "srcdir": tmp_path})()
+    cells = [{"cell_type": "markdown", "source": ["words"]}]
+    cells += [{"cell_type": "code", "source": ["a", "b"], "outputs": ["old"]}]
+    before = [json.dumps({"cells": cells})]
+    executed(tmp_path, "ab")
+    source = before.copy()
+    mmdl_notebooks.with_outputs(app, "x", source)
+    words, code = json.loads(source[0])["cells"]
+    assert words == cells[0] and code["outputs"] == ["of ab"]
+    for others in (["ab", "c"], [], ["b"]):
+        executed(tmp_path, *others)
+        source = before.copy()
+        mmdl_notebooks.with_outputs(app, "x", source)
+        assert source == before
+    assert caplog.text.count("expected a green run of this notebook") == 3
+    mmdl_notebooks.with_outputs(app, "y", before.copy())  # never run
+    assert caplog.text.count("expected a green run of this notebook") == 4
+
+
+def test_a_page_is_read_again_when_its_notebook_has_run_again(tmp_path):
+    env = Environment()
+    app = type("App", (), {"srcdir": tmp_path})()
+    executed(tmp_path, "ab")
+    assert mmdl_notebooks.outdated(app, env, (), (), ()) == ["x"]
+    assert mmdl_notebooks.outdated(app, env, (), (), ()) == []
+    executed(tmp_path, "c")
+    assert mmdl_notebooks.outdated(app, env, (), (), ()) == ["x"]
 
 
 def test_an_archive_of_no_site_is_refused(tmp_path):

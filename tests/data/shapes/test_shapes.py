@@ -307,5 +307,5 @@ def test_to_float_spans_minus_one_to_one():
 
 def test_the_benchmark_runs(capsys):
     main = runpy.run_path("benchmarks/shapes.py")["main"]
-    main(1, 64)
+    main(64)
     assert "own, scenes and 32 x 32" in capsys.readouterr().out
