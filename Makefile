@@ -42,7 +42,7 @@ notebooks: .venv/stamp
 	$(BIN)/python tools/run_notebooks.py
 
 pages: notebooks $(VENDOR)/stamp
-	$(BIN)/python tools/book.py
+	$(BIN)/python tools/build_site.py
 
 book: pages  ## run the notebooks that changed, build the site strictly, say where it is
 

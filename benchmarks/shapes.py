@@ -1,7 +1,7 @@
 """How fast one thread makes the shapes world: scenes and pictures per second.
 
-Each figure is the best of five. Seconds are those of the process, so that other work on the machine disturbs little; the
-load is printed beside.
+Each figure is the best of five. Seconds are those of the process, so that other work on
+the machine disturbs little; the load is printed beside.
 
 Run: python benchmarks/shapes.py [scenes]
 """

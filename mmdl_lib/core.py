@@ -236,6 +236,16 @@ def models() -> dict[str, type[Model]]:
     return found
 
 
+def _next_seed(generator) -> int:
+    """A number from a generator, which goes on; a GPU is not waited for."""
+    if generator.device.type == "cuda":
+        # seed and place of its counter are known on the host
+        place = generator.get_offset()
+        generator.set_offset(place + 4)
+        return (generator.initial_seed() + 0x9E3779B97F4A7C15 * (place + 1)) % 2**62
+    return int(torch.randint(2**62, (), generator=generator, device=generator.device))
+
+
 @contextmanager
 def seeded(generator: torch.Generator | None) -> Iterator[None]:
     """Let layers that know no generator, such as dropout, draw from one.
@@ -246,10 +256,10 @@ def seeded(generator: torch.Generator | None) -> Iterator[None]:
     if generator is None:
         yield
         return
-    seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+    seed = _next_seed(generator)
     devices = [] if generator.device.type == "cpu" else [generator.device]
     with torch.random.fork_rng(devices, device_type=generator.device.type):
-        torch.manual_seed(int(seed))
+        torch.manual_seed(seed)
         yield
 
 

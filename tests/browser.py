@@ -48,11 +48,16 @@ def serve(folder: Path):
     server.shutdown()
 
 
+def launch(playwright):
+    """The Chromium of this machine."""
+    path = shutil.which("chromium")
+    return playwright.chromium.launch(executable_path=path, args=FLAGS)
+
+
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-        path = shutil.which("chromium")
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        chromium = launch(playwright)
         yield chromium
         chromium.close()
 

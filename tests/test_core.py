@@ -111,7 +111,7 @@ def test_foreign_or_unknown_plain_values_are_named():
     with pytest.raises(ValueError, match="expected fields among depth, kind, got deep"):
         Part.from_dict({"deep": 3})
     with pytest.raises(ValueError, match="expected Part or Other, got 'Whole'"):
-        Whole.from_dict({"tower": {"kind": "Whole"}})
+        Whole.from_dict({"tower": {"class": "Whole"}})
 
 
 def test_dropout_draws_from_the_generator_and_leaves_the_global_one_alone():
@@ -141,3 +141,31 @@ def test_every_model_is_found_once_by_slug_and_class():
     assert {"clip.CLIP", "vit.ViT", "perceptron.Adaline"} <= set(found)
     assert len(set(found.values())) == len(found)
     assert list(found) == sorted(found)
+
+
+class CountingGenerator:
+    """The host side of a CUDA generator."""
+
+    device = torch.device("cuda")
+
+    def __init__(self, seed):
+        self.seed, self.place = seed, 0
+
+    def initial_seed(self):
+        return self.seed
+
+    def get_offset(self):
+        return self.place
+
+    def set_offset(self, place):
+        self.place = place
+
+
+def test_on_a_gpu_the_next_seed_is_made_on_the_host():
+    found = []
+    for seed in (0, 1):
+        g = CountingGenerator(seed)
+        found += [core._next_seed(g) for _ in range(3)]
+    assert len(set(found)) == 6
+    assert core._next_seed(CountingGenerator(0)) == found[0]
+    assert all(0 <= x < 2**62 for x in found)

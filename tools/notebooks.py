@@ -9,6 +9,7 @@
 
 import ast
 import functools
+import importlib.metadata
 import json
 import re
 import sys
@@ -57,10 +58,14 @@ def drawing() -> set[str]:
 
 @functools.cache
 def needed() -> set[str]:
-    """Packages that mmdl_lib needs, but for those that the first cell never names."""
+    """Packages that mmdl_lib needs beside torch, numpy and what comes with torch."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    names = {re.match(r"[\w.-]+", line).group() for line in project["dependencies"]}
-    return names - UNTOUCHED
+    brought = _names(importlib.metadata.requires("torch") or [])
+    return _names(project["dependencies"]) - UNTOUCHED - brought
+
+
+def _names(requirements: list[str]) -> set[str]:
+    return {re.match(r"[\w.-]+", line).group().lower() for line in requirements}
 
 
 # check

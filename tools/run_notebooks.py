@@ -3,26 +3,22 @@
 Command: python tools/run_notebooks.py [NOTEBOOK ...]
 A notebook runs when something that it uses (`stale.py`) is not what it was in its last
 green run. nbval executes it and compares the outputs that are kept on purpose; what it
-computed becomes the page: no notebook is run twice. Executed copies lie in
-_build/executed, and the cache that Jupyter Book reads is made from them each time.
+computed becomes the page (`book/_ext/mmdl_notebooks.py`): no notebook is run twice.
+Executed copies lie in _build/executed.
 """
 
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
 
 TOOLS = str(Path(__file__).resolve().parent)
 sys.path.insert(0, TOOLS)
 from stale import EXECUTED, ROOT, Uses  # noqa: E402
 
-CACHE = "_build/.jupyter_cache"
 WORKERS, PATIENCE = 2, 120  # seconds for one cell
 OPTIONS = ["-q", "--nbval-lax", "-p", "nbval_keep", "-p", "no:cacheprovider"]
 
@@ -32,12 +28,10 @@ def executed(path: Path, root: Path = ROOT) -> Path:
     return root / EXECUTED / path.relative_to(root)
 
 
-def last_digest(path: Path, root: Path = ROOT) -> str | None:
-    """The digest of a notebook's last green run; None where there is none."""
+def last_run(path: Path, root: Path = ROOT) -> dict:
+    """Digest and seconds of a notebook's last green run; empty where there is none."""
     copy = executed(path, root)
-    if not copy.exists():
-        return None
-    return nbformat.read(copy, as_version=4).metadata.mmdl.digest
+    return nbformat.read(copy, as_version=4).metadata.mmdl if copy.exists() else {}
 
 
 def execute(paths: list[Path], root: Path, patience: float) -> None:
@@ -52,36 +46,24 @@ def execute(paths: list[Path], root: Path, patience: float) -> None:
     pytest.main([*map(str, paths), *options])
 
 
-def fill(paths: list[Path], root: Path = ROOT) -> float:
-    """Make the cache of Jupyter Book; returns the seconds that the runs took."""
-    shutil.rmtree(root / CACHE, ignore_errors=True)
-    cache, seconds = get_cache(root / CACHE), 0.0
-    for path in paths:
-        notebook = nbformat.read(executed(path, root), as_version=4)
-        run = notebook.metadata.pop("mmdl")
-        facts = {"execution_seconds": run.seconds}
-        bundle = CacheBundleIn(notebook, str(path), data=facts)
-        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-        seconds += run.seconds
-    return seconds
-
-
 def main(names: list[str], root: Path = ROOT, patience: float = PATIENCE) -> int:
-    """Run what changed, fill the cache; 0 when all is green."""
+    """Run what changed; 0 when all is green."""
     every = sorted((root / "notebooks").glob("*/*.ipynb"))
     chosen = [Path(name).resolve() for name in names] or every
     uses, began = Uses(root), time.perf_counter()
     now = {path: uses.digest(path) for path in chosen}
-    stale = [path for path in chosen if last_digest(path, root) != now[path]]
+    stale = [path for path in chosen if last_run(path, root).get("digest") != now[path]]
     print(f"{len(chosen)} notebooks, {len(stale)} to run.", flush=True)
     if stale:
         execute(stale, root, patience)
-    red = [path.name for path in stale if last_digest(path, root) != now[path]]
+    red = [
+        path.name for path in stale if last_run(path, root).get("digest") != now[path]
+    ]
     if red:
         print(f"Expected green notebooks, got red: {', '.join(red)}.")
         return 1
     took = time.perf_counter() - began
-    seconds = fill([path for path in every if executed(path, root).exists()], root)
+    seconds = sum(last_run(path, root)["seconds"] for path in chosen)
     print(f"Took {took:.0f} s; all, one after the other, {seconds:.0f} s.", flush=True)
     return 0
 

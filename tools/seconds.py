@@ -19,8 +19,8 @@ def main(targets: list[str]) -> int:
         took[target] = time.perf_counter() - began
         if code:
             break
-    for target, seconds in (took | {"together": sum(took.values())}).items():
-        print(f"{seconds:6.0f} s  {target}")
+    for part, seconds in (took | {"together": sum(took.values())}).items():
+        print(f"{seconds:6.0f} s  {part}", flush=True)
     if code:
         print(f"Expected {target} to succeed, got exit status {code}.")
     return code

@@ -8,7 +8,7 @@ if ! command -v npm > /dev/null; then echo "Node is not there: $lost"; exit 0; f
 if ! npm ci --ignore-scripts --no-audit --no-fund; then
   echo "npm could not fetch its packages: $lost"; exit 0
 fi
-mkdir -p "$target/mathjax/output/chtml/fonts" "$target/onnxruntime" "$target/fontawesome"
+mkdir -p "$target/mathjax/output/chtml/fonts" "$target/onnxruntime"
 cp "$modules/mathjax/es5/tex-chtml.js" "$modules/mathjax/LICENSE" "$target/mathjax"
 cp -r "$modules/mathjax/es5/output/chtml/fonts/woff-v2" "$target/mathjax/output/chtml/fonts"
 cp "$modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs" \

@@ -30,7 +30,7 @@ window.fetch = (url, ...rest) => {
 
 
 def texts(site: Path) -> str:
-    """A script that answers the search's requests: headings and words of each page."""
+    """A script that answers the search's requests: the words of each page."""
     found = {}
     for folder in ("book", "notebooks"):
         for page in sorted((site / folder).rglob("*.html")):
@@ -42,15 +42,15 @@ def texts(site: Path) -> str:
 
 
 def _plain(main) -> str:
-    """Words inside of sections, which the search finds by their ids."""
-    for node in main.select("script, style, svg, img, noscript, .headerlink"):
+    """The words, inside of whatever has an id: the search looks for places by id."""
+    for node in main.select("script, style, .headerlink"):
         node.decompose()
     for node in main.find_all(True):
-        if node.name != "section":
-            node.unwrap()
+        if node.get("id"):
+            node.name, node.attrs = "div", {"id": node["id"]}
         else:
-            node.attrs = {"id": node.get("id", "")}
-    return str(main.decode_contents())
+            node.unwrap()
+    return main.decode_contents()
 
 
 def pack(site: Path, target: Path) -> int:
@@ -58,6 +58,7 @@ def pack(site: Path, target: Path) -> int:
 
     Raises:
         FileNotFoundError: the site has not been built.
+        ValueError: its search page is not the one that we know.
     """
     if not (site / "index.html").exists():
         raise FileNotFoundError(f"expected the built site in {site}: run `make book`.")
@@ -90,7 +91,7 @@ def main():
     target = BUILD / f"{NAME}.zip"
     try:
         count = pack(BUILD / "html", target)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
     print(f"{target}: {count} files, {target.stat().st_size / 1e6:.1f} MB")
 

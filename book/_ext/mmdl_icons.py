@@ -2,14 +2,16 @@
 
 The theme ships all of Font Awesome Free as one script: 1.5 MB, more than half of a
 page's weight. After the build we look which icons the pages name, take their outlines
-from that script and write a small one in its place.
+from that script and write a small one in its place, beside the license.
 """
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 SCRIPT = "_static/scripts/fontawesome.js"
+LICENSE = "_static/vendor/fontawesome/LICENSE.txt"
 NAMED = re.compile(r'class="([^"]*\bfa[bsr]?\b[^"]*|[^"]*\bfa-[^"]*)"')
 # name: [width, height, [code points and other names], code point, outline]
 DEFINITION = re.compile(
@@ -75,6 +77,9 @@ def slim(app, exception):
     script = target.read_text(encoding="utf-8")
     if "const ICONS" in script:
         return
+    license = Path(app.outdir) / LICENSE
+    license.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(target.with_name(target.name + ".LICENSE.txt"), license)
     icons = outlines(script, names_in(Path(app.outdir)))
     credit = "/* Icons: Font Awesome Free, https://fontawesome.com, CC BY 4.0 */\n"
     target.write_text(

@@ -74,7 +74,8 @@ def picture_step(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         for name, value in [*zip(names[1:], given, strict=False), *options.items()]:
             if not isinstance(value, Tensor):
                 continue
-            check_finite(name, value)
+            if value.is_floating_point():
+                check_finite(name, value)
             if value.ndim == 0 or len(value) != len(image):
                 raise ValueError(
                     f"{name} expected one row for each of {len(image)} pictures, got "

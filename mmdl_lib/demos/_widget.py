@@ -42,7 +42,7 @@ class DemoWidget(anywidget.AnyWidget):
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        if cls.name:
+        if cls.name and not hasattr(cls, "_esm"):
             cls._esm = module(demos.HERE / cls.name / "demo.js")
 
     def __init__(self, **values):

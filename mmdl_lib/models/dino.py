@@ -40,6 +40,7 @@ from torch import Tensor, nn
 from mmdl_lib.core import Config, Model
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
 from mmdl_lib.models.vit import ViT, ViTConfig
+from mmdl_lib.nn.average import follow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,16 +203,13 @@ class DINO(Model):
         entropy = torch.stack([cross_entropy(t, t) for t in teachers]).mean()
         return {"loss": loss, "entropy": entropy, "divergence": loss - entropy}
 
-    @torch.no_grad()
     def after_step(self, step: int, *, phase="main") -> None:
         """theta_t <- lambda theta_t + (1 - lambda) theta_s; lambda rises to one."""
         rate, steps = self.config.momentum, self.config.steps
         if steps is not None:
             turn = math.cos(math.pi * min(step, steps) / steps)
             rate = 1 - (1 - rate) * (turn + 1) / 2
-        pairs = zip(self.teacher.parameters(), self.student.parameters(), strict=True)
-        for teacher, student in pairs:
-            teacher.lerp_(student, 1 - rate)
+        follow(self.teacher, self.student, rate)
 
     @classmethod
     def example_batch(cls, config: DINOConfig, n: int, *, generator=None) -> dict:

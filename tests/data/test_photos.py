@@ -55,6 +55,26 @@ def test_at_its_own_size_the_square_is_cut_and_not_blurred():
     )
 
 
+def test_by_default_seven_eighths_of_the_shorter_side_are_kept():
+    image = torch.randint(256, (1, 3, 24, 16), generator=generator(2)).byte()
+    middle = image[:, :, 5:19, 1:15].float() / 127.5 - 1
+    assert torch.allclose(photos.square(image, 14), middle, atol=1e-5)
+
+
+def test_an_odd_rest_is_cut_at_the_top_and_at_the_left():
+    # as the code of EfficientNet does: (h - cut + 1) // 2
+    image = torch.randint(256, (1, 3, 9, 9), generator=generator(3)).byte()
+    rest = image[:, :, 1:, 1:].float() / 127.5 - 1
+    assert torch.allclose(photos.square(image, 8, share=8 / 9), rest, atol=1e-5)
+
+
+def test_bicubic_overshoot_is_cut_off():
+    image = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    image[:, :, 2:6, 2:6] = 255
+    large = photos.square(image, 29, share=1.0)
+    assert large.min() == -1 and large.max() == 1
+
+
 def test_shrinking_averages_instead_of_skipping_pixels():
     noise = torch.randint(256, (1, 3, 64, 64), generator=generator(1)).byte()
     small = photos.square(noise, 16, share=1.0)

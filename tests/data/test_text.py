@@ -13,6 +13,11 @@ def test_captions_are_framed_and_padded():
     assert mask.sum(1).tolist() == [5, 3]
 
 
+def test_a_word_keeps_its_apostrophe_and_loses_marks_around_it():
+    tokenizer = WordTokenizer(["don't", "cat", "s", "cat's"])
+    assert tokenizer.encode("'Don't', CAT's cat_s!") == [1, 3, 6, 4, 5, 2]
+
+
 @pytest.mark.parametrize(
     ("caption", "expected"),
     [

@@ -96,9 +96,9 @@ def test_while_files_come_their_bytes_are_counted(visit, address, start, demo):
     page, faults = visit(f"{address}{demo}.html")
     page.evaluate(SLOW)
     page.get_by_role("button", name="Load the").click()
-    page.wait_for_function("window.goOn")
+    page.wait_for_function("() => window.goOn")
     page.wait_for_function(
-        "parseFloat(document.querySelector('.start small').textContent) > 7"
+        "() => parseFloat(document.querySelector('.start small').textContent) > 7"
     )
     page.wait_for_timeout(500)  # the small files are there
     some, whole = re.fullmatch(
@@ -165,6 +165,8 @@ def test_the_site_gets_html_without_widget_state(monkeypatch, demo):
 
 @each
 def test_what_is_not_there_is_said(monkeypatch, tmp_path, demo):
+    (tmp_path / demo).mkdir()
+    shutil.copy(demos.HERE / demo / "about.json", tmp_path / demo)
     monkeypatch.setattr(demos, "HERE", tmp_path)
     with pytest.raises(FileNotFoundError, match=f"recipes/{demo}_demo.py"):
         demos.show(demo)

@@ -71,7 +71,7 @@ def test_a_vit_on_a_wide_picture_gets_a_map_of_its_patches(preset):
     assert torch.allclose(cam, want, atol=1e-5)
 
 
-@pytest.mark.parametrize("grid", [None, (2, 3), (3, 4), (0, 9), (-3, -3), (11, 1)])
+@pytest.mark.parametrize("grid", [None, (2, 3), (1, 7), (3, 4), (0, 9), (-3, -3)])
 def test_tokens_of_another_grid_or_none_are_refused(grid):
     layer, x = nn.Linear(6, 4), torch.randn(2, 9, 6, generator=generator(2))
     with pytest.raises(

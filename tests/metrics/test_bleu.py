@@ -143,3 +143,12 @@ def test_empty_strange_and_very_long_texts_are_scored():
     assert sentence_bleu("日本 語 の 文", ["日本 語 の 文"]) == pytest.approx(1)
     long = "a red cat saw " * 5_000
     assert sentence_bleu(long, [long]) == pytest.approx(1)
+
+
+def test_add1_counts_all_orders_also_of_a_short_sentence():
+    # 1/2, (0 + 1) / (1 + 1), and 1 / 1 for the orders that two words do not have
+    found = sentence_bleu("a dog", ["a cat sat"], smoothing="add1")
+    assert found == pytest.approx(math.exp(-1 / 2) * (1 / 2 * 1 / 2) ** 0.25)
+    # with another smoothing only the two orders count, the second with half a match
+    found = sentence_bleu("a dog", ["a cat sat"], smoothing="exp")
+    assert found == pytest.approx(math.exp(-1 / 2) * (1 / 2 * 1 / 2) ** 0.5)

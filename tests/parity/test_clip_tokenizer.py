@@ -15,6 +15,7 @@ TEXTS = [
     "it's the cat's 3rd   life, isn't it? we'll see",
     "naïve café — “quotes” … 100% &amp;amp; more",
     "日本語 русский עברית 🐶🎉 👩‍🔬",
+    "<b>Q&amp;amp;A</b> &amp;lt; &lt;",  # where ftfy leaves entities alone
     "tab\tnew\nline  <|startoftext|>",
     "x" * 60,
     "schÃ¶n",

@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
@@ -18,6 +19,7 @@ import mmdl_access  # noqa: E402
 import mmdl_api  # noqa: E402
 import mmdl_fold  # noqa: E402
 import mmdl_icons  # noqa: E402
+import mmdl_notebooks  # noqa: E402
 import mmdl_plan  # noqa: E402
 import zip_site  # noqa: E402
 
@@ -324,15 +326,83 @@ def test_a_folded_solution_is_called_so_and_named_by_what_it_shows():
     assert made.count("Show the solution") == made.count("Show code cell content") == 1
 
 
+PAGE = """<div role="main"><section id="a"><h1>A<a class="headerlink">#</a></h1>
+<p>one <b>two</b> &amp; <img alt="x"></p><section id="b"><p>three</p></section>
+</section>
+<script>no</script></div>"""
+
+
 def test_the_archive_holds_the_site_and_repeats_its_bytes(tmp_path):
     site = tmp_path / "html"
-    (site / "_static").mkdir(parents=True)
-    (site / "index.html").write_text("<p>hello</p>")
-    (site / "_static/a.js.map").write_text("{}")
+    for name, text in {
+        "index.html": "<p>hello</p>",
+        "search.html": f'<head>{zip_site.SEARCH}?v=1"></script></head>',
+        "_static/a.js.map": "{}",
+        "book/page.html": PAGE,
+    }.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
     first, second = tmp_path / "a.zip", tmp_path / "b.zip"
-    assert zip_site.pack(site, first) == zip_site.pack(site, second) == 1
+    assert zip_site.pack(site, first) == zip_site.pack(site, second) == 4
     assert first.read_bytes() == second.read_bytes()
-    assert zipfile.ZipFile(first).namelist() == ["multimodal-deep-learning/index.html"]
+    archive = zipfile.ZipFile(first)
+    names = {n.removeprefix("multimodal-deep-learning/") for n in archive.namelist()}
+    assert names == {"index.html", "search.html", "book/page.html", zip_site.TEXTS}
+    search = archive.read("multimodal-deep-learning/search.html").decode()
+    assert search.index(zip_site.TEXTS) < search.index("searchtools")
+    script = archive.read(f"multimodal-deep-learning/{zip_site.TEXTS}").decode()
+    pages = json.loads(script.split("\n")[0].removeprefix("const TEXTS = ")[:-1])
+    text = BeautifulSoup(pages["book/page.html"], "html.parser")
+    assert text.find(id="a").get_text().split() == "A one two & three".split()
+    assert text.find(id="b").get_text(strip=True) == "three"
+
+
+def executed(tmp_path, *sources):
+    cells = [
+        {"cell_type": "code", "source": s, "outputs": [f"of {s}"], "execution_count": 1}
+        for s in sources
+    ]
+    path = tmp_path / "_build/executed/x.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"mmdl": {"digest": "-".join(sources)}}
+    path.write_text(json.dumps({"cells": cells, "metadata": facts}))
+
+
+class Environment:
+    found_docs = {"x", "y"}
+
+    def doc2path(self, name):
+        return f"{name}.ipynb"
+
+
+def test_a_notebook_shows_what_its_executed_copy_holds_or_warns(tmp_path, caplog):
+    app = type("App", (), {"env": Environment(), "srcdir": tmp_path})()
+    cells = [{"cell_type": "markdown", "source": ["words"]}]
+    cells += [{"cell_type": "code", "source": ["a", "b"], "outputs": ["old"]}]
+    before = [json.dumps({"cells": cells})]
+    executed(tmp_path, "ab")
+    source = before.copy()
+    mmdl_notebooks.with_outputs(app, "x", source)
+    words, code = json.loads(source[0])["cells"]
+    assert words == cells[0] and code["outputs"] == ["of ab"]
+    for others in (["ab", "c"], [], ["b"]):
+        executed(tmp_path, *others)
+        source = before.copy()
+        mmdl_notebooks.with_outputs(app, "x", source)
+        assert source == before
+    assert caplog.text.count("expected a green run of this notebook") == 3
+    mmdl_notebooks.with_outputs(app, "y", before.copy())  # never run
+    assert caplog.text.count("expected a green run of this notebook") == 4
+
+
+def test_a_page_is_read_again_when_its_notebook_has_run_again(tmp_path):
+    env = Environment()
+    app = type("App", (), {"srcdir": tmp_path})()
+    executed(tmp_path, "ab")
+    assert mmdl_notebooks.outdated(app, env, (), (), ()) == ["x"]
+    assert mmdl_notebooks.outdated(app, env, (), (), ()) == []
+    executed(tmp_path, "c")
+    assert mmdl_notebooks.outdated(app, env, (), (), ()) == ["x"]
 
 
 def test_an_archive_of_no_site_is_refused(tmp_path):

@@ -1,6 +1,6 @@
 """Run the notebooks that changed and build the site strictly.
 
-Command: python tools/book.py
+Command: python tools/build_site.py
 A build that was interrupted or failed leaves its mark, and the next one starts with
 no page: Sphinx would take half a site for a finished one, without its pictures, search
 and index. Executed notebooks are kept all the same.
