@@ -10,7 +10,7 @@ from scipy import stats
 
 from mmdl_lib import record
 from mmdl_lib.record import interval, keep, results, student, update, verdict
-from tests import lab_arms
+from tests.lab import arms
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_nobody_writes_into_an_installed_package(tmp_path, monkeypatch):
 
 def test_processes_that_write_together_lose_nothing(folder):
     context = get_context("spawn")
-    writers = [context.Process(target=lab_arms.keep_many, args=(n,)) for n in range(3)]
+    writers = [context.Process(target=arms.keep_many, args=(n,)) for n in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
