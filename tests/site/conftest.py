@@ -22,7 +22,7 @@ def build(tmp_path):
         for name, content in files.items():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_text(content)
-        names = ["myst_parser", "mmdl_tables", "mmdl_claims", "mmdl_plan"]
+        names = ["myst_parser", "mmdl_evidence", "mmdl_claims", "mmdl_plan"]
         options = {"extensions": names}
         folders, warnings = (source, None, out, tmp_path / "trees"), StringIO()
         with docutils_namespace():  # forget what an earlier test registered
