@@ -36,18 +36,18 @@ def images(
         ValueError: another shape or range, a missing `alt`, or a wrong count of labels.
     """
     look.check_words(title, alt)
-    pixels = _pixels(image)
-    if labels is not None and len(labels) != len(pixels):
+    shown = pixels(image)
+    if labels is not None and len(labels) != len(shown):
         raise ValueError(
-            f"images expected {len(pixels)} labels, one for each picture, got "
+            f"images expected {len(shown)} labels, one for each picture, got "
             f"{len(labels)}."
         )
-    columns = columns or min(len(pixels), 8 if labels is None else 4)
+    columns = columns or min(len(shown), 8 if labels is None else 4)
     least = min(60 if labels is None else 100, 560 // columns)
     share = f"calc((100% - {columns - 1} * .6em) / {columns})"
     tiles = (
         _tile(picture, None if labels is None else labels[i])
-        for i, picture in enumerate(pixels)
+        for i, picture in enumerate(shown)
     )
     grid = (
         f'<div role="img" aria-label="{html.escape(alt)}" style="display:grid;gap:.6em;'
@@ -57,7 +57,8 @@ def images(
     return look.figure(grid, title)
 
 
-def _pixels(image: Tensor) -> np.ndarray:
+def pixels(image: Tensor) -> np.ndarray:
+    """(b, h, w, 3) bytes out of pictures, checked."""
     if not isinstance(image, Tensor) or image.ndim != 4 or image.shape[1] != 3:
         got = tuple(image.shape) if hasattr(image, "shape") else type(image).__name__
         raise ValueError(
