@@ -2,8 +2,7 @@
 
 Command: python recipes/simclr.py            (all that is missing, then the claims)
          python recipes/simclr.py photographs    (fetches CIFAR-10; 3 minutes a run)
-Expected: about 20 minutes on one core, 4 to 25 seconds a run. Crops alone are solved
-by colors and teach nothing; crops with colors teach shapes: results/simclr.json.
+Expected: about 20 minutes on one core; results/simclr.json: crops with colors teach.
 """
 
 import sys
@@ -36,7 +35,6 @@ CROP = Views(area=(0.4, 1.0), flip=0.5)
 PART = replace(CROP, area=(0.4, 0.7))
 BOTH = replace(CROP, **COLOR)
 SEEN = {"crop": CROP, "color": Views(flip=0.5, **COLOR), "crop and color": BOTH}
-# the strength of colors alone, without gray
 STRONG = {s: replace(CROP, jitter=1.0, strength=s, **MILD) for s in (0.125, 0.5, 1.0)}
 
 
@@ -48,7 +46,6 @@ def scenes(n, seed):
 
 @cache
 def own(n, seed):
-    """Their pictures, 16 x 16, and shapes."""
     drawn = scenes(n, seed)
     return drawn.render(16), drawn.shape[:, 0]
 
@@ -90,13 +87,12 @@ def explained(features, target):
 
 
 def judge(model, seed):
-    """What can be read from h and z of pictures that were never trained on."""
+    """What h and z tell of new pictures; "cropped": known whole, asked of crops."""
     n, seed = LABELED + TEST, 50_000 + seed
     (image, label), rgb = own(n, seed), scenes(n, seed).own_rgb[:, 0]
     h, z = unlabeled.encode(model, image)
     found = {"shape": probe(h, label), "shape_z": probe(z, label)}
     found |= {"color": explained(h, rgb), "color_z": explained(z, rgb)}
-    # known from whole pictures, asked of crops: other sizes, other places
     crops = view(shapes.to_float(image), PART, generator=generator(seed))
     return found | {"cropped": probe(h, label, unlabeled.encode(model, crops)[0])}
 
@@ -143,14 +139,13 @@ def shortcut(seed, *, settings):
     return unlabeled.matched_by_color(image, settings, seed)
 
 
-# the world of named colors: the weights that ship, the demo and two older groups
 VIEWS = replace(SIMCLR_CIFAR, area=(0.3, 1.0))
 NAMED = {"steps": 250, "first": VIEWS}
 
 
 @cache
 def pictures(n, seed):
-    """Large objects, each in a window of 16 x 16 pixels; their shapes and colors."""
+    """The world of named colors: large objects in windows, their shapes and colors."""
     options = {"objects": 1, "sizes": "large", "held_out": "include", "style": "noisy"}
     drawn = shapes.sample(n, seed=seed, **options)
     return unlabeled.windows(drawn, seed), drawn.shape[:, 0], drawn.color[:, 0]
@@ -172,8 +167,7 @@ def temperature(seed, *, similarity, tau):
     return {"shape": shape} | meet(model, seed, image, VIEWS)
 
 
-def weights():
-    """A wider net, trained longer, for the demo of views."""
+def weights():  # a wider net, trained longer, for the demo of views
     model = fresh(0, width=32)
     shape = named(0, model=model, steps=600)
     lab.save_weights(model, "simclr")
@@ -228,12 +222,11 @@ GROUPS = {
         f"{kind} {tau}": partial(temperature, similarity=kind, tau=float(tau))
         for kind, tau in (("cosine", 0.1), ("cosine", 1), ("dot", 1))
     },
-    # by epochs, the rate grows with the root of the batch (Figure 9); by steps
     "batch": {
         f"{n}-{e}": partial(
             named, batch=n, steps=round(e * 8000 / n), lr=(n / 64) ** 0.5 / 100
         )
-        for n in (32, 128, 512)
+        for n in (32, 128, 512)  # the rate grows with the root of the batch
         for e in (0.5, 1, 2)
     }
     | {f"{n}, 250 steps": partial(named, batch=n) for n in (16, 128)},
@@ -243,7 +236,6 @@ if "photographs" in sys.argv:  # only where it is asked for: an hour and a downl
         name: partial(of_photographs, first=v)
         for name, v in {"untrained": None, **SEEN}.items()
     }
-
 LAB = lab.Lab(
     "simclr",
     groups=GROUPS,
