@@ -4,13 +4,10 @@ import json
 import re
 import sys
 import zipfile
-from io import StringIO
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "book/_ext"), str(ROOT / "tools")]
@@ -23,8 +20,6 @@ import mmdl_notebooks  # noqa: E402
 import mmdl_plan  # noqa: E402
 import zip_site  # noqa: E402
 
-from mmdl_lib.record import VERDICTS  # noqa: E402
-
 PARITY = {
     "what": "logits",
     "ours": "mmdl_lib.models.clip.CLIP",
@@ -34,44 +29,7 @@ PARITY = {
     "tolerance": 1e-5,
     "test": "tests/parity/test_clip.py",
 }
-CLAIM = {
-    "id": "toy-batches",
-    "claim": "Larger batches <help>.",
-    "paper": "no number",
-    "note": "",
-    "unit": "points",
-    "ours": 0.5,
-    "low": 0.4,
-    "high": 0.6,
-    "seeds": 5,
-    "values": [0.4, 0.6],
-    "margin": 0.1,
-    "why": "Less is nothing.",
-    "headline": False,
-    "verdict": "holds",
-}
 COVERAGE = "row,anchor,title\nS001,here,A topic\n"
-
-
-@pytest.fixture
-def build(tmp_path):
-    """Build a small site of one page; returns its HTML and Sphinx's warnings."""
-
-    def run(text, files=None):
-        source, out = tmp_path / "source", tmp_path / "out"
-        files = {"index.md": f"(here)=\n# Page\n\n{text}\n", **(files or {})}
-        for name, content in files.items():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_text(content)
-        names = ["myst_parser", "mmdl_tables", "mmdl_claims", "mmdl_plan"]
-        options = {"extensions": names}
-        folders, warnings = (source, None, out, tmp_path / "trees"), StringIO()
-        with docutils_namespace():  # forget what an earlier test registered
-            app = Sphinx(*folders, "html", options, status=None, warning=warnings)
-            app.build()
-        return (out / "index.html").read_text(), warnings.getvalue()
-
-    return run
 
 
 def coverage(build, text, **more):
@@ -211,56 +169,6 @@ def test_pages_without_results_say_so(build):
     assert "No claim has been measured yet." in html
 
 
-def claims(build, **changes):
-    claim = {k: v for k, v in (CLAIM | changes).items() if v != "missing"}
-    text = json.dumps({"claims": [claim], "other": 1})
-    page = "(sec-toy)=\n## Toy\n\n```{mmdl-claims}\n```"
-    return build(page, {"results/toy.json": text})
-
-
-def test_a_claim_is_shown_with_interval_seeds_and_verdict(build):
-    html, warnings = claims(build)
-    assert warnings == ""
-    assert "0.5 (0.4 to 0.6) points, 5 seeds" in html
-    assert "Larger batches &lt;help&gt;." in html
-    assert 'data-verdict="holds"' in html
-    assert 'href="#sec-toy"' in html
-
-
-def test_the_page_of_claims_counts_each_verdict(build):
-    rows = [CLAIM] * 79 + [CLAIM | {"verdict": "cannot tell"}]
-    page = "(sec-toy)=\n## Toy\n\n```{mmdl-claims}\n```"
-    html, warnings = build(page, {"results/toy.json": json.dumps({"claims": rows})})
-    text = re.sub("<[^>]+>", "", html)
-    assert warnings == ""
-    assert "80 claims with intervals of 95 %" in text
-    assert "about 2 would still read holds by chance" in text
-    for words in ("all (80)", "holds (79)", "reversed (0)", "cannot tell (1)"):
-        assert words in text
-    assert "toy: holds 79, cannot tell 1" in text
-
-
-def test_a_verdict_chosen_on_the_page_is_known_to_its_style_sheet():
-    css = (ROOT / "book/_static/custom.css").read_text("utf-8")
-    for said in VERDICTS:
-        assert f'.mmdl-claims:has([value="{said}"]:checked)' in css
-        assert css.count(f'li[data-verdict="{said}"]') == 1
-
-
-def test_numbers_of_a_gpu_have_a_fold_of_their_own(build):
-    page = "(sec-toy)=\n## Toy\n\n```{mmdl-claims}\n```"
-    text = json.dumps({"claims": [CLAIM]})
-    html, _ = build(page, {"results/toy.json": text, "results/gpu/toy.json": text})
-    assert "<strong>toy</strong>" in html
-    assert "<strong>toy, on a GPU</strong>" in html
-
-
-@pytest.mark.parametrize("change", [{"verdict": "no"}, {"seeds": "missing"}])
-def test_a_wrong_claim_stops_the_strict_build(build, change):
-    _, warnings = claims(build, **change)
-    assert re.search("toy.json: (toy-batches )?expected", warnings)
-
-
 @pytest.mark.parametrize(
     "markdown, rst",
     [
@@ -364,7 +272,7 @@ def executed(tmp_path, *sources):
     ]
     path = tmp_path / "_build/executed/x.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"mmdl": {"digest": "-".join(sources)}}
+    facts = {"mmdl_run": {"digest": "-".join(sources)}}
     path.write_text(json.dumps({"cells": cells, "metadata": facts}))
 
 
