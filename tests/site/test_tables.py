@@ -3,20 +3,16 @@
 import json
 import re
 import sys
-from io import StringIO
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book/_ext"))
 
 import mmdl_cards  # noqa: E402
 import mmdl_plan  # noqa: E402
-import mmdl_terms  # noqa: E402
 
 from mmdl_lib.record import VERDICTS  # noqa: E402
 
@@ -46,28 +42,6 @@ CLAIM = {
     "verdict": "holds",
 }
 COVERAGE = "row,anchor,title\nS001,here,A topic\n"
-
-
-@pytest.fixture
-def build(tmp_path):
-    """Build a small site of one page; returns its HTML and Sphinx's warnings."""
-
-    def run(text, files=None):
-        source, out = tmp_path / "source", tmp_path / "out"
-        files = {"index.md": f"(here)=\n# Page\n\n{text}\n", **(files or {})}
-        for name, content in files.items():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_text(content)
-        parts = "evidence claims plan cards terms".split()
-        names = ["myst_parser", *(f"mmdl_{part}" for part in parts)]
-        options = {"extensions": names}
-        folders, warnings = (source, None, out, tmp_path / "trees"), StringIO()
-        with docutils_namespace():  # forget what an earlier test registered
-            app = Sphinx(*folders, "html", options, status=None, warning=warnings)
-            app.build()
-        return (out / "index.html").read_text(), warnings.getvalue()
-
-    return run
 
 
 def coverage(build, text, **more):
@@ -325,60 +299,7 @@ def test_a_wrong_claim_stops_the_strict_build(build, change):
     assert re.search("toy.json: (toy-batches )?expected", warnings)
 
 
-GLOSSARY = """---
-orphan: true
----
-# Glossary
-
-```{glossary}
-batch
-  Some examples.
-
-logit
-  A score.
-
-logit scale
-  A factor.
-
-LARS
-  An optimizer.
-```
-"""
-TERMS = """---
-orphan: true
----
-# A batch in a title
-
-`batch` of Batches, with
-a logit
-scale, then batches, a logit, and lars, then LARS. Minibatch-wise is nothing.
-"""
-
-
-def test_a_term_is_a_link_at_its_first_use_only(build):
-    files = {"book/glossary.md": GLOSSARY, "notebooks/a.md": TERMS}
-    build("{doc}`book/glossary`", files)
-    html, warnings = build("Text", files)
-    assert warnings == ""
-    page = Path(build.__closure__[0].cell_contents) / "out/notebooks/a.html"
-    links = BeautifulSoup(page.read_text(), "html.parser").select("a:has(.std-term)")
-    found = [" ".join(link.text.split()) for link in links]
-    assert found == ["Batches", "logit scale", "logit", "LARS"]
-    assert links[1]["href"].endswith("book/glossary.html#term-logit-scale")
-
-
-def test_every_chapter_of_the_book_links_to_the_glossary():
-    known = mmdl_terms.terms((ROOT / "book/glossary.md").read_text("utf-8"))
-    assert len(known) > 90 and "batch" in known
-    for path in ROOT.glob("notebooks/*/*.ipynb"):
-        cells = json.loads(path.read_text("utf-8"))["cells"]
-        prose = [c["source"] for c in cells if c["cell_type"] == "markdown"]
-        text = "\n".join("".join(source) for source in prose)
-        found = [t for t in known if re.search(mmdl_terms.pattern(t), text)]
-        assert len(found) > 2, path.name
-
-
-def test_a_card_shows_the_tagged_figure_or_the_first_with_pictures(tmp_path):
+def test_a_card_shows_the_tagged_or_drawn_figure_or_the_first_with_pictures(tmp_path):
     def cell(html, *tags):
         output = {"data": {"text/html": [html]}}
         return {"metadata": {"tags": list(tags)}, "outputs": [output]}
@@ -389,6 +310,10 @@ def test_a_card_shows_the_tagged_figure_or_the_first_with_pictures(tmp_path):
     cells = [{"metadata": {}}, cell(plain), cell(one), cell(two)]
     copy.write_text(json.dumps({"cells": cells}))
     assert mmdl_cards.picture(copy) == '<figure class="mmdl-figure"><image 1></figure>'
+    drawn = one.replace("mmdl-figure", "mmdl-figure mmdl-schema").replace("1", "3")
+    cells.append(cell(drawn))
+    copy.write_text(json.dumps({"cells": cells}))
+    assert "<image 3>" in mmdl_cards.picture(copy)
     cells[3]["metadata"]["tags"] = ["card"]
     copy.write_text(json.dumps({"cells": cells}))
     assert "<image 2>" in mmdl_cards.picture(copy)
