@@ -163,6 +163,18 @@ def test_a_change_that_fails_leaves_the_file_as_it_was(folder):
     assert (folder / "toy.json").read_bytes() == before
 
 
+def test_nobody_ever_reads_half_a_file(folder, monkeypatch):
+    keep("toy", "a", value=1)
+    seen = []
+
+    def replace(part, path):
+        seen.append((json.loads(part.read_text()), json.loads(path.read_text())))
+
+    monkeypatch.setattr(record.os, "replace", replace)
+    keep("toy", "a", value=2)
+    assert seen == [({"a": 2}, {"a": 1})]
+
+
 def test_a_list_of_numbers_is_one_line(folder):
     keep("toy", "a", value=[1, 2.5, [3, 4], "x, [\ny"])
     text = (folder / "toy.json").read_text()

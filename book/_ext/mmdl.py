@@ -7,12 +7,14 @@ from pathlib import Path
 
 import mmdl_access
 import mmdl_api
+import mmdl_cards
 import mmdl_claims
+import mmdl_evidence
 import mmdl_fold
 import mmdl_icons
 import mmdl_notebooks
 import mmdl_plan
-import mmdl_tables
+import mmdl_terms
 from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -86,7 +88,7 @@ def setup(app):
     app.connect("builder-inited", add_own_files)
     app.connect("html-page-context", only_needed_files, priority=900)
     app.connect("build-finished", copy_demos)
-    parts = (mmdl_tables, mmdl_claims, mmdl_plan, mmdl_api, mmdl_access, mmdl_icons)
-    for part in (*parts, mmdl_fold, mmdl_notebooks):
+    parts = (mmdl_evidence, mmdl_claims, mmdl_cards, mmdl_plan, mmdl_api, mmdl_access)
+    for part in (*parts, mmdl_icons, mmdl_fold, mmdl_notebooks, mmdl_terms):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -84,6 +84,15 @@ def pages(root: Path) -> list[Page]:
     return sorted(found.values(), key=lambda page: page.order)
 
 
+def chapters(root: Path) -> dict[str, str]:
+    """Written chapters in the order of the book: slug -> number and title; none where
+    there is no table of contents."""
+    if not (root / "_toc.yml").exists():
+        return {}
+    written = [page for page in pages(root) if page.file]
+    return {Path(page.file).stem: f"{page.number} {page.title}" for page in written}
+
+
 class Pages(Table):
     """What the two directives share."""
 

@@ -23,13 +23,16 @@ def drawn(parts, arrows=(), **options):
 
 
 def shown(figure):
-    """The pictures of a figure as arrays, and their widths on the page."""
+    """The pictures of a figure as arrays, and their widths on the page; each stands
+    upright."""
     found = []
     for image in figure.find_all("image"):
         data = base64.b64decode(image["href"].partition(",")[2])
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-        scale = float(re.search(r"matrix\(([-\d.]+)", image["transform"])[1])
-        found.append((pixels, scale * float(image["width"])))
+        matrix = re.search(r"matrix\((.*)\)", image["transform"])[1]
+        across, _, _, down, _, _ = (float(x) for x in re.split("[ ,]+", matrix))
+        assert down > 0
+        found.append((pixels, across * float(image["width"])))
     return found
 
 
@@ -44,6 +47,11 @@ def place(figure, said):
         return float(text["x"]), float(text["y"])
     x, y = re.search(r"translate\(([-\d.]+) ([-\d.]+)\)", text["transform"]).groups()
     return float(x), float(y)
+
+
+def tip(figure):
+    """Where the head of the last arrow begins, along the width."""
+    return float(re.match(r"M ([\d.]+)", figure.find_all("path")[-1]["d"])[1])
 
 
 def marked(figure, color, attribute="stroke"):
@@ -72,8 +80,10 @@ def test_a_large_photograph_is_made_smaller_and_keeps_its_shape():
 def test_patches_keep_their_places():
     shades = torch.arange(6, dtype=torch.uint8).reshape(2, 3)
     patches = shades[:, :, None, None, None].expand(2, 3, 3, 4, 4) * 40
-    found = [pixels[0, 0, 0] for pixels, _ in shown(drawn({"p": (0, 0, patches)}))]
-    assert found == [0, 40, 80, 120, 160, 200]
+    found = shown(drawn({"p": (0, 0, patches, "", 1.5)}))
+    assert [pixels[0, 0, 0] for pixels, _ in found] == [0, 40, 80, 120, 160, 200]
+    # a third of the width each, without a little gap
+    assert all(0.8 < width / (0.5 * 72) < 1 for _, width in found)
 
 
 def test_cells_are_blue_above_zero_and_orange_below_and_stronger_when_larger():
@@ -108,11 +118,11 @@ def test_a_box_without_words_shows_its_name():
 
 
 def test_an_arrow_points_from_the_first_to_the_second_and_says_its_words():
-    plain, there = str(drawn(BOXES)), drawn(BOXES, [("a", "b", 0, "t")])
-    back = drawn(BOXES, [("b", "a", 0, "t")])
-    assert plain.count("<path") < str(there).count("<path")
-    assert str(there) != str(back)
+    there = drawn(BOXES, [("a", "b", 0, "t")])
     left, right = place(there, "a")[0], place(there, "b")[0]
+    assert right - left == pytest.approx(2 * 72, abs=1)
+    assert tip(there) == pytest.approx(right, abs=30)
+    assert tip(drawn(BOXES, [("b", "a")])) == pytest.approx(left, abs=30)
     assert left < place(there, "t")[0] < right
     assert place(there, "t")[1] < place(there, "a")[1]
 
@@ -148,6 +158,7 @@ def test_the_figure_is_as_wide_as_a_phone_and_as_high_as_its_parts():
 def test_what_is_shown_takes_the_color_of_the_text_and_has_words_for_the_blind():
     figure = drawn(BOXES, [("a", "b", 0, "t")])
     assert figure.svg["aria-label"] == "What it shows."
+    assert figure.figure["class"] == ["mmdl-figure", "mmdl-schema"]
     assert "#010203" not in str(figure) and "currentColor" in str(figure)
 
 
