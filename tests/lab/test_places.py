@@ -33,6 +33,12 @@ def test_the_label_says_whether_the_red_disc_is_left(side):
     assert ((y < side / 2) != (lower < side / 2)).all()
 
 
+def test_a_higher_resolution_shows_the_same_scenes():
+    small, large = (two_discs(20, 6, side=side, noise=0.0)[0] for side in (24, 36))
+    red, larger = (image[:, 0].clamp(0).mean((1, 2)) for image in (small, large))
+    assert torch.allclose(red, larger, rtol=0.1)
+
+
 def test_equal_seeds_give_equal_pictures_and_others_do_not():
     assert torch.equal(two_discs(8, 1)[0], two_discs(8, 1)[0])
     assert not torch.equal(two_discs(8, 1)[0], two_discs(8, 2)[0])
