@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from test_recipes import recipe
 
 from mmdl_lib.core import generator
+from tests.lab.making import recipe
 
 simclr = recipe("simclr")
 ROWS = simclr.LABELED + simclr.TEST
