@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from simclr import CROP, VIEWS, pictures  # the recipe beside this one
+from simclr import VIEWS, pictures  # the recipe beside this one
 
 from mmdl_lib import demos, pretrained
 from mmdl_lib.core import generator
@@ -24,6 +24,7 @@ from mmdl_lib.demos._live.augment import Project
 OUT = demos.HERE / "augment"
 SETS, SIZE, SEED = 3, 16, 80_000
 COLORS = replace(VIEWS, jitter=1.0, gray=0.0)
+CROP = replace(VIEWS, jitter=0.0, gray=0.0)
 
 
 def gallery(number):

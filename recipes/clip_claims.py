@@ -137,16 +137,17 @@ def foils(model, seed):
     return {k: foil_accuracy(model, TOKENIZER, scenes, k)[0] for k in kinds}
 
 
-def pointing(model, layer, seed):
+def pointing(model, layer, seed, grid=None):
     """Share of Grad-CAM's mass on the named object, of what lies on the two objects."""
     scenes = shapes.sample(400, seed=70_000 + seed, objects=2)
     image = shapes.to_float(scenes.render())
-    first = [f"a {shapes.COLORS[c]} {shapes.SHAPES[s]}" for c, s in _first(scenes)]
-    text = [t.replace("a o", "an o") for t in first]
-    tokens, mask = TOKENIZER(text)
+    every = names("a {}")
+    label = 8 * scenes.color[:, 0] + scenes.shape[:, 0]
+    tokens, mask = TOKENIZER([every[i] for i in label.tolist()])
     cam = grad_cam(
         layer,
         lambda: (model.encode_image(image) * model.encode_text(tokens, mask)).sum(1),
+        grid=grid,
     )
     cam = F.interpolate(cam[:, None], size=(32, 32), mode="bilinear")
     mass = (cam * scenes.instance_masks()[:, :2]).sum((2, 3))
@@ -155,10 +156,6 @@ def pointing(model, layer, seed):
         "share": (mass[used, 0] / mass[used].sum(1)).mean().item(),
         "used": used.float().mean().item(),
     }
-
-
-def _first(scenes):
-    return zip(scenes.color[:, 0].tolist(), scenes.shape[:, 0].tolist(), strict=True)
 
 
 def learned(seed, *, kind, size=256, **options):
@@ -181,7 +178,7 @@ def vit(seed):
     config = replace(CONFIG, vision=ViTConfig(patch=4, width=96, depth=3, heads=4))
     model, curve = watched(Contrastive, seed, pool(seed), config=config)
     layer = model.vision.transformer.blocks[-2]
-    return {"curve": curve, "pointing": pointing(model, layer, seed)}
+    return {"curve": curve, "pointing": pointing(model, layer, seed, (8, 8))}
 
 
 GROUPS = {

@@ -103,6 +103,15 @@ def test_finite_numbers_are_counted():
         borders.check_numbers("x", torch.zeros(2, 2).int(), "n d")
 
 
+def test_probabilities_are_no_logits_and_what_only_resembles_them_is():
+    for rows in ([[0.5, 0.5]], [[1.0, 0.0], [0.2, 0.8]]):
+        with pytest.raises(ValueError, match="logits expected scores before softmax"):
+            borders.check_logits("logits", torch.tensor(rows))
+    # a sum of one with something below zero, other sums, one of two rows, one class
+    for rows in ([[2.0, -1.0]], [[1.0, 1.0]], [[0.5, 0.5], [3.0, 0.0]], [[1.0]]):
+        borders.check_logits("logits", torch.tensor(rows))
+
+
 def test_pictures_on_the_border_of_the_range_pass():
     borders.check_image(torch.tensor([[[[-1.0, 1.0]]]]))
     borders.check_image(torch.zeros(0, 3, 8, 8))

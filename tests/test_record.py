@@ -10,7 +10,7 @@ from scipy import stats
 
 from mmdl_lib import record
 from mmdl_lib.record import interval, keep, results, student, update, verdict
-from tests import lab_arms
+from tests.lab import arms
 
 
 @pytest.fixture
@@ -163,6 +163,18 @@ def test_a_change_that_fails_leaves_the_file_as_it_was(folder):
     assert (folder / "toy.json").read_bytes() == before
 
 
+def test_nobody_ever_reads_half_a_file(folder, monkeypatch):
+    keep("toy", "a", value=1)
+    seen = []
+
+    def replace(part, path):
+        seen.append((json.loads(part.read_text()), json.loads(path.read_text())))
+
+    monkeypatch.setattr(record.os, "replace", replace)
+    keep("toy", "a", value=2)
+    assert seen == [({"a": 2}, {"a": 1})]
+
+
 def test_a_list_of_numbers_is_one_line(folder):
     keep("toy", "a", value=[1, 2.5, [3, 4], "x, [\ny"])
     text = (folder / "toy.json").read_text()
@@ -181,7 +193,7 @@ def test_nobody_writes_into_an_installed_package(tmp_path, monkeypatch):
 
 def test_processes_that_write_together_lose_nothing(folder):
     context = get_context("spawn")
-    writers = [context.Process(target=lab_arms.keep_many, args=(n,)) for n in range(3)]
+    writers = [context.Process(target=arms.keep_many, args=(n,)) for n in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:

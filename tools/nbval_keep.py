@@ -18,10 +18,10 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def pytest_runtest_setup(item):
     """Before the first cell: what the notebook is about to be run with."""
     notebook = getattr(item.parent, "nb", None)
-    if notebook is not None and "mmdl" not in notebook.metadata:
+    if notebook is not None and "mmdl_run" not in notebook.metadata:
         digest = Uses(item.config.rootpath).digest(item.path)
         facts = {"digest": digest, "passed": 0, "seconds": 0.0}
-        notebook.metadata.mmdl = nbformat.from_dict(facts)
+        notebook.metadata.mmdl_run = nbformat.from_dict(facts)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -31,7 +31,7 @@ def pytest_runtest_makereport(item, call):
     notebook = getattr(item.parent, "nb", None)
     if notebook is None or call.when != "call":
         return report
-    run = notebook.metadata.mmdl
+    run = notebook.metadata.mmdl_run
     run.seconds += report.duration
     outputs = item.test_outputs or []
     if any(WIDGET in output.get("data", {}) for output in outputs):

@@ -82,7 +82,8 @@ def faults(path: Path) -> list[str]:
     except Exception as error:
         words = str(error).split("\n")[0]
         return [f"expected a notebook of format 4.5, cannot read it: {words}"]
-    slug, repeated = path.stem, {n for n in names if n and names.count(n) > 1}
+    slug = path.stem.replace("_", "-")
+    repeated = {n for n in names if n and names.count(n) > 1}
     found = [
         f"expected each cell id once, got {name} {names.count(name)} times."
         for name in sorted(repeated)

@@ -31,7 +31,9 @@ def executed(path: Path, root: Path = ROOT) -> Path:
 def last_run(path: Path, root: Path = ROOT) -> dict:
     """Digest and seconds of a notebook's last green run; empty where there is none."""
     copy = executed(path, root)
-    return nbformat.read(copy, as_version=4).metadata.mmdl if copy.exists() else {}
+    if not copy.exists():
+        return {}
+    return nbformat.read(copy, as_version=4).metadata.get("mmdl_run", {})
 
 
 def execute(paths: list[Path], root: Path, patience: float) -> None:

@@ -23,7 +23,7 @@ EXECUTED = "_build/executed"  # what green runs leave
 BY_WORD = ("exercises", "models", "pretrained", "demos/_live")
 # what all notebooks depend on
 PINS = ("requirements.txt", "requirements-nodeps.txt", "package-lock.json")
-LOADS = {"load", "results"}  # functions whose first argument names a file
+LOADS = {"load", "results", "claims"}  # functions whose first argument names a file
 WORD = re.compile(r"\w+")
 
 
@@ -147,7 +147,7 @@ class Uses:
     def _data_files(self) -> dict[Path, str | None]:
         """All files but code, with the word by which each is found."""
         places = [*self.package.rglob("*"), *(self.root / "results").rglob("*")]
-        code = (".py", ".pyc", ".part")
+        code = (".py", ".pyc", ".part", ".lock")
         files = [p for p in places if p.is_file() and p.suffix not in code]
         return {path: self._slug(path) for path in files}
 

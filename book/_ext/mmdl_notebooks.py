@@ -46,8 +46,8 @@ def outdated(app, env, added, changed, removed) -> list[str]:
     folder = Path(app.srcdir) / EXECUTED
     now = {}
     for path in folder.rglob("*.ipynb"):
-        facts = json.loads(path.read_text("utf-8"))["metadata"]["mmdl"]
-        now[path.relative_to(folder).with_suffix("").as_posix()] = facts["digest"]
+        facts = json.loads(path.read_text("utf-8"))["metadata"].get("mmdl_run", {})
+        now[path.relative_to(folder).with_suffix("").as_posix()] = facts.get("digest")
     before, env.mmdl_digests = getattr(env, "mmdl_digests", {}), now
     return [name for name in env.found_docs if before.get(name) != now.get(name)]
 

@@ -4,6 +4,8 @@ import importlib
 import importlib.util
 import re
 
+import torch
+
 from mmdl_lib.exercises._answers import Hint
 
 
@@ -24,7 +26,8 @@ def check(name: str, answer: object = None) -> bool:
     try:
         if _is_blank(answer):
             raise Hint("not answered yet.")
-        exercise(answer)
+        with torch.enable_grad():  # a notebook may have switched it off
+            exercise(answer)
     except Hint as hint:
         print(f"{name}: {hint}")
         return False

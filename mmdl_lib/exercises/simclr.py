@@ -42,87 +42,80 @@ def exercise_2(answer) -> None:
 
 
 def exercise_3(answer) -> None:
-    """Change the code: write the loss.
+    """Change the code: views with the same label are partners.
 
-    Write `loss(first, second, temperature)`, NT-Xent of two (N, p) tensors.
-
-    Raises:
-        Hint: no normalization, no temperature or a product, the own view, one
-            direction, strangers of the same view missing, the partner missing, a sum.
-    """
-    first, second = torch.randn(2, 5, 4, generator=generator(1))
-    judge(answer, SOLUTIONS[3], MISTAKES[3], cases=[(first, second, 0.3)])
-
-
-def exercise_4(answer) -> None:
-    """Investigate: the local rate of LARS.
-
-    Write `local_rate(w, gradient, trust, weight_decay)` for one matrix. Then change the
-    scale of both: which of them does the step follow, and which does it ignore?
+    Write `loss(z, label, temperature)` for (m, p) projections and (m,) labels, each of
+    which occurs at least twice: the mean over views of the mean over their partners of
+    l_ij, with the denominator of the paper's eq. (1).
 
     Raises:
-        Hint: upside down, squared norms, no decay, no trust, the norm of the largest
-            entry, decay times one.
+        Hint: no normalization, no temperature or a product, the own view as candidate
+            or as partner, partners not as candidates, a sum over partners, the log of
+            a mean, one mean over all pairs, a sum over views, the sign.
     """
-    w, gradient = torch.randn(2, 3, 4, generator=generator(2))
-    judge(answer, SOLUTIONS[4], MISTAKES[4], cases=[(w, gradient, 0.02, 0.3)])
+    z = torch.randn(7, 4, generator=generator(1))
+    label = torch.tensor([0, 1, 0, 2, 1, 0, 2])
+    judge(answer, SOLUTIONS[3], MISTAKES[3], cases=[(z, label, 0.3)])
 
 
 def _limit(positive: Tensor, negative: Tensor) -> Tensor:
     return F.relu(negative.max() - positive)
 
 
-def _table(first: Tensor, second: Tensor, temperature: float, normal=True) -> Tensor:
-    z = torch.cat([first, second])
+def _shares(z: Tensor, temperature: float, *, normal=True, own=False) -> Tensor:
+    """Logarithms of the softmax over candidates, one row a view."""
     z = F.normalize(z, dim=1) if normal else z
-    return z @ z.T / temperature
+    table = z @ z.T / temperature
+    if not own:
+        table = table.masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)
+    return table.log_softmax(1)
 
 
-def _others(table: Tensor) -> Tensor:
-    own = torch.eye(len(table), dtype=torch.bool)
-    return table.masked_fill(own, -torch.inf)
+def _partners(label: Tensor) -> Tensor:
+    return (label[:, None] == label) & ~torch.eye(len(label), dtype=torch.bool)
 
 
-def _entropy(table: Tensor) -> Tensor:
-    n = len(table)
-    return F.cross_entropy(table, torch.arange(n).roll(n // 2))
+def _mean(share: Tensor, partner: Tensor) -> Tensor:
+    return (-share.masked_fill(~partner, 0).sum(1) / partner.sum(1)).mean()
 
 
-def _loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    return _entropy(_others(_table(first, second, temperature)))
+def _loss(z: Tensor, label: Tensor, temperature: float) -> Tensor:
+    return _mean(_shares(z, temperature), _partners(label))
 
 
-def _crossed(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    one, two = F.normalize(first, dim=1), F.normalize(second, dim=1)
-    return F.cross_entropy(one @ two.T / temperature, torch.arange(len(one)))
+def _own_partner(z: Tensor, label: Tensor, temperature: float) -> Tensor:
+    share = _shares(z, temperature, own=True)
+    return _mean(share, label[:, None] == label)
 
 
-def _partnerless(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    table = _others(_table(first, second, temperature))
-    partner = torch.eye(len(table), dtype=torch.bool).roll(len(first), 1)
-    below = table.masked_fill(partner, -torch.inf).logsumexp(1)
-    return (below - table[partner]).mean()
+def _strangers_only(z: Tensor, label: Tensor, temperature: float) -> Tensor:
+    """Each partner among strangers, the other partners left out."""
+    share, partner = _shares(z, temperature), _partners(label)
+    rest = share.masked_fill(partner, -torch.inf).logsumexp(1, keepdim=True)
+    return _mean(share - torch.logaddexp(share, rest), partner)
 
 
-def _rate(w: Tensor, gradient: Tensor, trust: float, decay: float) -> Tensor:
-    return trust * w.norm() / (gradient.norm() + decay * w.norm())
+def _inside(z: Tensor, label: Tensor, temperature: float) -> Tensor:
+    share, partner = _shares(z, temperature), _partners(label)
+    found = share.masked_fill(~partner, -torch.inf).logsumexp(1)
+    return (partner.sum(1).log() - found).mean()
 
 
-def _rate_of_rows(w: Tensor, gradient: Tensor, trust: float, decay: float) -> Tensor:
-    size, slope = w.norm(dim=1), gradient.norm(dim=1)
-    return (trust * size / (slope + decay * size)).mean()
+def _pooled(z: Tensor, label: Tensor, temperature: float) -> Tensor:
+    share, partner = _shares(z, temperature), _partners(label)
+    return -share[partner].mean()
 
 
-def _squared(w: Tensor, gradient: Tensor, trust: float, decay: float) -> Tensor:
-    size, slope = w.norm() ** 2, gradient.norm() ** 2
-    return trust * size / (slope + decay * size)
+def _summed(z: Tensor, label: Tensor, temperature: float) -> Tensor:
+    share, partner = _shares(z, temperature), _partners(label)
+    return -share[partner].sum() / len(z)
 
 
 CANCELS = "the temperature cancels when all similarities are equal."
 MEAN = "not the mean: which stranger is left when tau is tiny?"
 SIGN = "the sign: it costs when a stranger is *more* similar."
 
-SOLUTIONS = {1: math.log(63), 2: _limit, 3: _loss, 4: _rate}
+SOLUTIONS = {1: math.log(63), 2: _limit, 3: _loss}
 MISTAKES = {
     1: [
         (math.log(64), "a view is not compared with itself: k != i."),
@@ -161,51 +154,27 @@ MISTAKES = {
     ],
     3: [
         (
-            lambda a, b, t: _entropy(_others(_table(a, b, t, normal=False))),
+            lambda z, y, t: _mean(_shares(z, t, normal=False), _partners(y)),
             "sim is the cosine: divide each vector by its length.",
         ),
-        (lambda a, b, t: _loss(a, b, 1.0), "divide by the temperature."),
+        (lambda z, y, t: _loss(z, y, 1.0), "divide by the temperature."),
         (
-            lambda a, b, t: _loss(a, b, 1 / t),
+            lambda z, y, t: _loss(z, y, 1 / t),
             "divide by the temperature, do not multiply.",
         ),
         (
-            lambda a, b, t: _entropy(_table(a, b, t)),
-            "a view is not its own stranger: mask the diagonal.",
+            lambda z, y, t: _mean(_shares(z, t, own=True), _partners(y)),
+            "a view is no candidate for itself: mask the diagonal.",
         ),
-        (_crossed, "both views ask for their partner: 2N rows."),
+        (_own_partner, "a view is neither its own partner nor its own candidate."),
+        (_strangers_only, "all other views stand in the denominator, partners too."),
+        (_inside, "the mean of logarithms, not the logarithm of the mean."),
+        (_pooled, "first the mean over a view's partners, then over views."),
+        (_summed, "the mean over a view's partners, not the sum."),
         (
-            lambda a, b, t: (_crossed(a, b, t) + _crossed(b, a, t)) / 2,
-            "strangers seen in the *same* view count as well.",
+            lambda z, y, t: len(z) * _loss(z, y, t),
+            "take the mean over the views, not the sum.",
         ),
-        (_partnerless, "the partner stands in the denominator, too."),
-        (
-            lambda a, b, t: 2 * len(a) * _loss(a, b, t),
-            "take the mean over the 2N views, not the sum.",
-        ),
-        (lambda *a: 2 * _loss(*a), "divide by 2N, not by N."),
         (lambda *a: -_loss(*a), "a loss is minimized: mind the sign."),
-    ],
-    4: [
-        (
-            lambda w, g, t, d: t * g.norm() / w.norm(),
-            "upside down: a long weight may take a long step.",
-        ),
-        (lambda w, g, t, d: t**2 / _rate(w, g, t, d), "upside down."),
-        (
-            lambda w, g, t, d: _rate(w, g, t, 0.0),
-            "weight decay is missing in the denominator.",
-        ),
-        (
-            lambda w, g, t, d: t * w.norm() / (g.norm() + d),
-            "decay acts on the length of the weight.",
-        ),
-        (lambda w, g, t, d: _rate(w, g, 1.0, d), "the trust coefficient is missing."),
-        (_squared, "lengths, not squared lengths."),
-        (
-            lambda w, g, t, d: t * w.norm() / (g + d * w).norm(),
-            "that is the code's form, |g + decay w|; write the paper's.",
-        ),
-        (_rate_of_rows, "the length of the whole matrix, not of its rows."),
     ],
 }

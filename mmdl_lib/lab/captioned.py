@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmdl_lib.core import Model
 from mmdl_lib.data import shapes
 from mmdl_lib.data.shapes import Scenes
 from mmdl_lib.lab.runs import rows
@@ -41,7 +40,7 @@ def captioned(
 
 @torch.no_grad()
 def foil_accuracy(
-    model: Model, tokenizer: Callable, scenes: Scenes, phenomenon: str
+    model: nn.Module, tokenizer: Callable, scenes: Scenes, phenomenon: str
 ) -> tuple[float, int]:
     """Share of pictures nearer to the true caption than to its foil, and how many."""
     index, true, false = zip(*shapes.foils(scenes, phenomenon), strict=True)

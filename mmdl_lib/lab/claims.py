@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 from mmdl_lib.record import LEAST_SEEDS, interval, verdict
@@ -133,15 +133,22 @@ def read_claims(recipe: str | Path, **quantities: Callable) -> list[Claim]:
     for name, table in tables.items():
         row = measures.get(table.pop("measure", ""), {}) | table
         if "check" in row:
-            row["check"] = Check(**_named(row["check"], quantities))
-        try:
-            made.append(Claim(id=f"{slug}-{name}", **_named(row, quantities)))
-        except TypeError as error:
-            raise ValueError(f"{file.name}, {name}: {error}.") from error
+            row["check"] = Check(**_named(Check, row["check"], quantities, file, name))
+        facts = _named(Claim, {"id": f"{slug}-{name}"} | row, quantities, file, name)
+        made.append(Claim(**facts))
     return made
 
 
-def _named(row: dict, quantities: dict) -> dict:
+def _named(kind: type, row: dict, quantities: dict, file: Path, name: str) -> dict:
+    """The row with functions for their names; all keys must be those of its kind."""
+    known = {field.name: field.default is MISSING for field in fields(kind)}
+    unknown = [key for key in row if key not in known]
+    missing = [key for key, needed in known.items() if needed and key not in row]
+    if unknown or missing:
+        raise ValueError(
+            f"{file.name}, {name}: expected {', '.join(missing) or 'no more keys'}, "
+            f"got {', '.join(unknown) or 'nothing else'}."
+        )
     sides = {k: quantities.get(row[k], row[k]) for k in ("left", "right") if k in row}
     return row | sides
 

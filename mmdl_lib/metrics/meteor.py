@@ -44,7 +44,7 @@ from mmdl_lib.metrics._words.alignment import Match, align
 from mmdl_lib.metrics._words.ptb import caption_words
 
 # words that make up a thousandth or more of the authors' English texts; their list,
-# `function/english.words` of METEOR 1.5 (Denkowski and Lavie, 2014; LGPL 2.1)
+# `function/english.words` of METEOR 1.5 (Denkowski and Lavie, 2014; LGPL)
 FUNCTION_WORDS = frozenset(
     """the , . to of and a in that for " is on 's it with was as said at he by be from
     have has are his but an this not i will ’ they ) -rrb- ( -lrb- who their had

@@ -102,6 +102,12 @@ def test_the_solution_of_the_notebook_and_our_own_pass(slug, number):
     ask(slug, number, CHAPTERS[slug].SOLUTIONS[number])
 
 
+@each
+def test_a_solution_passes_where_the_notebook_has_switched_gradients_off(slug, number):
+    with torch.no_grad():
+        assert check(f"{slug}-{number}", CHAPTERS[slug].SOLUTIONS[number])
+
+
 @pytest.mark.parametrize(
     ("slug", "number", "i"), MISTAKES, ids=[f"{s}-{n}-{i}" for s, n, i in MISTAKES]
 )

@@ -75,6 +75,14 @@ def test_copies_change_the_covariance_only_by_dividing_by_n_minus_one():
     )
 
 
+def test_covariances_divide_by_one_less_than_each_number_of_samples():
+    # variances 2 / 1 and 4 / 3 around the same mean
+    real = Features(torch.tensor([[0.0], [2.0]]), "pixels")
+    fake = Features(torch.tensor([[0.0], [0.0], [2.0], [2.0]]), "pixels")
+    found = (2**0.5 - (4 / 3) ** 0.5) ** 2
+    assert fid(real, fake).value == pytest.approx(found)
+
+
 def test_small_samples_make_it_too_large():
     values = []
     for n in (20, 80, 320):

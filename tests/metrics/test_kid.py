@@ -82,3 +82,17 @@ def test_bad_sizes_get_one_clear_sentence():
         kid(x, x, subsets=0, size=2)
     with pytest.raises(ValueError, match="two samples or more, got 1"):
         kid(Features(x.values[:1], "x"), x, size=2)
+
+
+def test_mean_and_deviation_are_those_of_the_subsets_that_the_generator_draws():
+    g = generator(3)
+    x, y = torch.randn(2, 9, 2, generator=g, dtype=torch.float64)
+    real, fake = Features(x, "pixels"), Features(y, "pixels")
+    found = kid(real, fake, subsets=3, size=4, generator=generator(7))
+    draws, values = generator(7), []
+    for _ in range(3):
+        rows = [torch.randperm(9, generator=draws)[:4] for _ in range(2)]
+        values.append(mmd2(x[rows[0]], y[rows[1]]))
+    mean = sum(values) / 3
+    spread = (sum((value - mean) ** 2 for value in values) / 3) ** 0.5
+    assert (found.mean, found.std) == pytest.approx((mean, spread))

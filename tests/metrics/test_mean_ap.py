@@ -91,6 +91,16 @@ def test_a_crowd_takes_many_detections_and_a_thing_only_one():
     assert plain["AP"] == pytest.approx((51 + 50 * 2 / 3) / 101)
 
 
+def test_the_twelfth_detection_counts_and_not_for_the_recall_of_ten():
+    box = torch.tensor([[0.0, 0.0, 9.0, 9.0]])
+    away = box + 50 * torch.arange(1, 12)[:, None]
+    scores = torch.linspace(0, 1, 12)  # the object is found last of all
+    found = Detections(torch.cat([box, away]), LABEL.repeat(12), scores)
+    out = mean_ap([found], [Truth(box, LABEL)])
+    assert (out["AR 10"], out["AR 100"]) == (0, 1)
+    assert out["AP"] == pytest.approx(1 / 12)
+
+
 def test_an_object_of_32_x_32_is_small_and_medium():
     box = torch.tensor([[0.0, 0.0, 32.0, 32.0]])
     out = mean_ap([Detections(box, LABEL, torch.ones(1))], [Truth(box, LABEL)])

@@ -71,6 +71,14 @@ def test_a_segment_on_void_or_on_a_crowd_of_its_class_is_forgiven():
     )
 
 
+def test_a_segment_that_lies_half_on_void_is_no_longer_forgiven():
+    truth = segments([[1, 1, 2, 2, 0, 0, 0]], {1: 5, 2: 6})
+    half = segments([[1, 1, 0, 3, 3, 0, 0]], {1: 5, 3: 5})
+    assert panoptic_quality([half], [truth]).by_class[5] == (1 / 1.5, 1, 1 / 1.5)
+    most = segments([[1, 1, 0, 3, 3, 3, 0]], {1: 5, 3: 5})
+    assert panoptic_quality([most], [truth]).by_class[5] == (1, 1, 1)
+
+
 def test_of_two_crowds_of_a_class_only_the_last_forgives():
     crowds = segments([[1, 1, 2, 2, 3]], {1: 5, 2: 5, 3: 6}, (1, 2))
     first = segments([[4, 4, 0, 0, 3]], {4: 5, 3: 6})

@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "book/_ext"))
+sys.path[:0] = [str(ROOT / "book/_ext"), str(ROOT / "tools")]
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def executed(tmp_path, *sources):
     ]
     path = tmp_path / "_build/executed/x.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"mmdl": {"digest": "-".join(sources)}}
+    facts = {"mmdl_run": {"digest": "-".join(sources)}}
     path.write_text(json.dumps({"cells": cells, "metadata": facts}))
 
 

@@ -18,6 +18,7 @@ def write(path, *sources, **first):
     cells = [new_code_cell(source, id=f"c{i}") for i, source in enumerate(sources)]
     cells[0].update(first)
     notebook = new_notebook(cells=cells)
+    notebook.metadata.mmdl = {"asks": "Why?"}
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
@@ -62,7 +63,7 @@ def test_what_changed_runs_again_and_only_that(repository):
     copy = repository / "_build/executed/notebooks/ch/left.ipynb"
     executed = json.loads(copy.read_text())
     assert [cell["execution_count"] for cell in executed["cells"]] == [1, 2]
-    assert executed["metadata"]["mmdl"]["seconds"] > 0
+    assert executed["metadata"]["mmdl_run"]["seconds"] > 0
     (repository / "mmdl_lib/left.py").write_text("value = 2\n")
     code, text = run(repository)
     assert code == 0 and "2 notebooks, 1 to run." in text
