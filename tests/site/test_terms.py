@@ -73,9 +73,15 @@ orphan: true
 ---
 # A batch in a title
 
-`batch` of Batches, with
+| a batch | in a table |
+|---|---|
+| a logit | too |
+
+`batch` of minibatches of Batches, with
 a logit
 scale, then batches, a logit, and lars, then LARS. Minibatch-wise is nothing.
+
+One batch more, one more logit scale.
 """
 
 
