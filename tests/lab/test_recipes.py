@@ -10,6 +10,7 @@ from mmdl_lib import lab
 from mmdl_lib.record import results
 
 ROOT = Path(__file__).resolve().parents[2]
+# where another group than the first is run; a new recipe needs no line here
 ARMS = {
     "byol": "sides",
     "clip_claims": "shift",
@@ -48,7 +49,8 @@ def labs():
 @pytest.mark.parametrize("name", labs())
 def test_an_arm_of_each_recipe_runs(name, monkeypatch, capsys):
     monkeypatch.setenv("MMDL_SMOKE", "1")
-    made, group = recipe(name).LAB, ARMS[name]
+    made = recipe(name).LAB
+    group = ARMS.get(name, next(iter(made.groups)))
     made.groups[group] = dict([next(iter(made.groups[group].items()))])
     assert made.run([f"{group}:0"], debug=True) == 0
     assert set(results(name)[group]) == {"0"}
