@@ -77,8 +77,13 @@ def inside(package: str) -> list[str]:
 def to_rst(lines: list[str]) -> list[str]:
     """Our docstrings are plain Markdown: turn single backticks, lists and characters
     that reStructuredText would read as markup into what it understands."""
-    made, depth, formula = [], None, False
+    made, depth, formula, code = [], None, False, False
     for line in lines:
+        begins = not code and _begins_code(line, made)
+        code = begins or (code and (not line.strip() or line.startswith("    ")))
+        if code:
+            made += ["::", "", line] if begins else [line]
+            continue
         if formula or line.lstrip().startswith("$$"):
             opens = not formula
             made += ["", ".. math::", ""] if opens else []
@@ -98,6 +103,13 @@ def to_rst(lines: list[str]) -> list[str]:
             depth = None
         made.append(line if line.lstrip().startswith((">>>", "...")) else inline(line))
     return made
+
+
+def _begins_code(line: str, before: list[str]) -> bool:
+    """Whether an indented line begins a program: after a colon and an empty line."""
+    above = [text for text in before if text.strip()][-1:]
+    after = bool(above) and above[0].endswith(":") and not above[0].startswith(" ")
+    return line.startswith("    ") and after and not before[-1].strip()
 
 
 def inline(line: str) -> str:

@@ -10,7 +10,7 @@ from docutils import nodes
 from mmdl_plan import Pages
 from mmdl_tables import Table, raw
 
-FIGURE = re.compile(r'<figure class="mmdl-figure".*?</figure>', re.S)
+FIGURE = re.compile(r'<figure class="mmdl-figure[^>]*>.*?</figure>', re.S)
 CAPTION = re.compile(r"<figcaption.*?</figcaption>", re.S)
 EXECUTED = "_build/executed"
 LARGEST = 60_000  # letters of a picture on a card
@@ -39,18 +39,20 @@ class Cards(Pages):
 
 def picture(copy: Path) -> str:
     """The figure of an executed notebook that stands for it: the one tagged `card`,
-    else the first with pictures in it; empty where there is none."""
+    else the first drawn by `viz.schema`, else the first with pictures in it; empty
+    where there is none."""
     if not copy.exists():
         return ""
-    cells = json.loads(copy.read_text("utf-8"))["cells"]
-    cells.sort(key=lambda cell: "card" not in cell["metadata"].get("tags", []))
-    for cell in cells:
+    found = []
+    for cell in json.loads(copy.read_text("utf-8"))["cells"]:
+        tagged = "card" in cell["metadata"].get("tags", [])
         for output in cell.get("outputs", []):
             markup = "".join(output.get("data", {}).get("text/html", ""))
-            found = FIGURE.search(markup)
-            if found and "<image" in found[0] and len(found[0]) < LARGEST:
-                return CAPTION.sub("", found[0])
-    return ""
+            figure = FIGURE.search(markup)
+            if figure and "<image" in figure[0] and len(figure[0]) < LARGEST:
+                drawn = "mmdl-schema" in figure[0]
+                found.append((tagged, drawn, CAPTION.sub("", figure[0])))
+    return max(found, key=lambda one: one[:2], default=("",))[-1]
 
 
 class Cite(Pages):

@@ -113,12 +113,13 @@ class Parity(Table):
         """One row: what, with how many references, how near to the limit."""
         names = list(dict.fromkeys(name(record) for record in records))
         seen = dict.fromkeys(source(record) for record in records)
-        used = max(records, key=lambda r: r["largest_difference"] / r["tolerance"])
+        near = max(records, key=_share)
+        limit = f"{near['largest_difference']:.2g} of {near['tolerance']:.2g}"
+        words = "nearest to its limit: " + limit if _share(near) else "no difference"
         plural = "s" * (len(records) != 1)
         words = (
             f"<strong>{html.escape(', '.join(names))}</strong>: {len(records)} "
-            f"comparison{plural} with {html.escape('; '.join(seen))}; nearest to its "
-            f"limit: {used['largest_difference']:.2g} of {used['tolerance']:.2g}"
+            f"comparison{plural} with {html.escape('; '.join(seen))}; {words}"
         )
         head = ["what", "reference", "largest difference", "allowed", "test"]
         rows = [self.cells(record) for record in records]
@@ -137,6 +138,12 @@ class Parity(Table):
             [nodes.Text(f"{allowed:.2g}")],
             [nodes.literal("", record["test"])],
         ]
+
+
+def _share(record: dict) -> float:
+    """How much of the tolerance a difference takes; a tolerance may be zero."""
+    found, allowed = record["largest_difference"], record["tolerance"]
+    return found / allowed if allowed else float(found > 0)
 
 
 def name(record: dict) -> str:

@@ -39,6 +39,8 @@ def link_terms(doctree: nodes.document, known: list[str], docname: str) -> list[
     left = sorted(known, key=len, reverse=True)  # *logit scale* before *logit*
     told = {str(x.get("reftarget")).lower() for x in doctree.findall(pending_xref)}
     left = [term for term in left if term.lower() not in told]
+    for parent in list(doctree.findall(nodes.TextElement)):
+        _join(parent)
     found = []
     for text in list(doctree.findall(nodes.Text)):
         if not _running(text):
@@ -49,6 +51,14 @@ def link_terms(doctree: nodes.document, known: list[str], docname: str) -> list[
             found += here
             left = [term for term in left if term not in here]
     return found
+
+
+def _join(parent: nodes.TextElement) -> None:
+    """Lines of a paragraph are texts of their own: make them one."""
+    for i in range(len(parent) - 1, 0, -1):
+        one, other = parent[i - 1], parent[i]
+        if isinstance(one, nodes.Text) and isinstance(other, nodes.Text):
+            parent[i - 1 : i + 1] = [nodes.Text(str(one) + str(other))]
 
 
 def _running(text: nodes.Text) -> bool:

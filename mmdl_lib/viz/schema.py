@@ -68,9 +68,9 @@ def schema(
     look.check_words(title, alt)
     if not parts:
         raise ValueError("schema expected at least one part, got none.")
-    made = {name: _read(name, part) for name, part in parts.items()}
+    read = {name: _read(name, part) for name, part in parts.items()}
     groups, colors = dict(groups or {}), dict(colors or {})
-    _check_names(made, arrows, groups, colors)
+    _check_names(read, arrows, groups, colors)
 
     def paint(canvas):
         canvas.set_layout_engine("none")  # the places are final
@@ -79,11 +79,13 @@ def schema(
         _frame(canvas, ax, (0, 0, look.WIDTH, look.WIDTH))
         drawn = {
             name: _part(ax, name, part, (column, row), colors.get(name))
-            for name, part in made.items()
+            for name, part in read.items()
         }
         _connect(canvas, ax, drawn, arrows, groups, colors)
 
-    return look.draw(paint, look.WIDTH, title, alt)
+    made = look.draw(paint, look.WIDTH, title, alt)
+    kind = 'class="mmdl-figure mmdl-schema"'  # chosen for the card of its chapter
+    return Figure(title, made.body.replace('class="mmdl-figure"', kind, 1))
 
 
 def _connect(canvas, ax, drawn: dict, arrows, groups: dict, colors: dict) -> None:

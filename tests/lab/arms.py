@@ -14,7 +14,7 @@ def number(seed, *, gain=0.0, spread=0.0):
 
 def slow(seed, *, folder, seconds=0.2):
     """Notes that it began, and takes its time."""
-    (Path(folder) / f"began-{seed}").touch()
+    (Path(folder) / f"began-{seed}").write_text(str(os.getpid()))
     time.sleep(seconds)
     return {"score": float(seed)}
 
@@ -23,6 +23,20 @@ def broken(seed):
     if seed == 1:
         raise ValueError("expected rain, got sun.")
     return {"score": 1.0}
+
+
+def counted(seed, *, folder):
+    """Fails at seed 1, and notes each try."""
+    with (Path(folder) / "tries").open("a") as file:
+        file.write(f"{seed} ")
+    return broken(seed)
+
+
+def drawn(seed):
+    """From torch's global generator."""
+    import torch  # those who only write need not wait for it
+
+    return {"score": torch.rand(()).item()}
 
 
 def deadly(seed):

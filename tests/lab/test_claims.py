@@ -141,6 +141,16 @@ def test_a_claim_without_its_numbers_is_left_out_and_named(capsys):
     assert "toy-a is left out: toy-a expected a seed" in capsys.readouterr().out
 
 
+def test_a_mechanism_takes_five_seeds_to_show():
+    found = {"g": {str(s): {"a": {"score": 1.0 + s}, "b": {"score": 0.0}}
+                   for s in range(5)}}  # fmt: skip
+    found["h"] = {str(s): 1.0 + s / 100 for s in range(4)}
+    row = claim(check=Check(text="It is there.", left="h"))
+    assert lab.judge(row, found)["check"]["shown"] is False
+    found["h"]["4"] = 1.0
+    assert lab.judge(row, found)["check"]["shown"] is True
+
+
 def test_where_the_mechanism_is_absent_nothing_can_be_told():
     there = Check(text="A is above zero.", left="g/a/score")
     absent = Check(text="B is above A.", left="g/b/score", right="g/a/score")

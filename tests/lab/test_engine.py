@@ -85,6 +85,46 @@ def test_a_failing_arm_is_one_sentence_and_the_others_go_on(capsys):
     assert "expected a finite number to keep, got nan" in said
 
 
+def test_debug_raises_the_failure_itself():
+    with pytest.raises(ValueError, match="expected rain, got sun"):
+        lab.Lab("toy", groups={"bad": arms.broken}).run(jobs=2, debug=True)
+    assert set(results("toy")["bad"]) == {"0"}
+
+
+def test_a_failing_arm_is_tried_once_and_gets_no_more_seeds(folder):
+    folder.mkdir()
+    a = {"a": partial(arms.number, spread=1.0), "b": arms.number}
+    groups = {"g": a, "bad": partial(arms.counted, folder=folder)}
+    rows = [claim(), claim(id="toy-b", left="bad/score", right="g/a/score")]
+    lab.Lab("toy", groups=groups, claims=rows).run()
+    assert len(results("toy")["g"]) == 16
+    assert (folder / "tries").read_text() == "0 1 2 3 4 "
+
+
+def test_a_claim_of_a_failing_group_asks_for_no_more_seeds():
+    groups = {"g": {"a": arms.broken, "b": partial(arms.number, spread=1.0)}}
+    lab.Lab("toy", groups=groups, claims=[claim()]).run()
+    assert len(results("toy")["g"]) == 5
+
+
+def test_a_cut_leaves_arms_with_equal_seeds(folder):
+    folder.mkdir()
+    slow = partial(arms.slow, folder=folder, seconds=0.3)
+    made = lab.Lab("toy", groups={"g": slow, "h": slow}, budget=0.8 / 60)
+    made.run()
+    assert results("toy")["g"].keys() <= {"0", "1"}
+    assert abs(len(results("toy")["g"]) - len(results("toy")["h"])) <= 1
+
+
+def test_the_order_of_runs_does_not_change_their_numbers():
+    made = lab.Lab("toy", groups={"g": arms.drawn, "h": arms.drawn})
+    made.run()
+    found = results("toy")
+    assert found["g"] == found["h"]
+    made.run(["h:3"], fresh=True)
+    assert results("toy")["h"]["3"] == found["h"]["3"]
+
+
 def test_workers_give_the_numbers_of_this_process():
     make(spread=0.01).run()
     here = results("toy")["g"]
@@ -124,6 +164,16 @@ def start(folder, *words):
     )
 
 
+def wait_for_the_end_of(workers):
+    """Workers end with their parent, whatever ended it."""
+    for _ in range(300):
+        if not [pid for pid in workers if Path(f"/proc/{pid}/cmdline").exists()
+                and Path(f"/proc/{pid}/cmdline").read_bytes()]:  # fmt: skip
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"workers {workers} are still there")
+
+
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
 def test_a_recipe_that_is_stopped_goes_on_where_it_was(folder, stop):
     process = start(folder, "--jobs", "2")
@@ -135,9 +185,9 @@ def test_a_recipe_that_is_stopped_goes_on_where_it_was(folder, stop):
     before = set(results("toy")["g"])
     assert before >= {"1"}
     assert len(before) < 5
-    time.sleep(1)  # workers end with their parent: nobody begins another run
     begun = {p: p.stat().st_mtime_ns for p in folder.glob("began-*")}
-    assert len(begun) < 5 or stop == signal.SIGKILL
+    assert len(begun) < 5
+    wait_for_the_end_of({int(path.read_text()) for path in begun})
     assert start(folder).wait() == 0
     assert set(results("toy")["g"]) == {"0", "1", "2", "3", "4"}
     again = {p for p, t in begun.items() if p.stat().st_mtime_ns != t}

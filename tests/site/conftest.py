@@ -1,4 +1,4 @@
-"""A small site of one page, built by the real extension."""
+"""A small site with our directives, for the tests of what they make."""
 
 import sys
 from io import StringIO
@@ -22,7 +22,8 @@ def build(tmp_path):
         for name, content in files.items():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_text(content)
-        names = ["myst_parser", "mmdl_evidence", "mmdl_claims", "mmdl_plan"]
+        parts = "evidence claims plan cards terms".split()
+        names = ["myst_parser", *(f"mmdl_{part}" for part in parts)]
         options = {"extensions": names}
         folders, warnings = (source, None, out, tmp_path / "trees"), StringIO()
         with docutils_namespace():  # forget what an earlier test registered

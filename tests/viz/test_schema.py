@@ -158,6 +158,7 @@ def test_the_figure_is_as_wide_as_a_phone_and_as_high_as_its_parts():
 def test_what_is_shown_takes_the_color_of_the_text_and_has_words_for_the_blind():
     figure = drawn(BOXES, [("a", "b", 0, "t")])
     assert figure.svg["aria-label"] == "What it shows."
+    assert figure.figure["class"] == ["mmdl-figure", "mmdl-schema"]
     assert "#010203" not in str(figure) and "currentColor" in str(figure)
 
 
