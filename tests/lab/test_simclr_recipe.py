@@ -1,12 +1,18 @@
 """What SimCLR's recipe measures with functions of its own."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
-from test_recipes import recipe
 
 from mmdl_lib.core import generator
+from tests.lab.making import recipe
 
-simclr = recipe("simclr")
+FILE = Path(__file__).resolve().parents[2] / "recipes/simclr.py"
+SPEC = importlib.util.spec_from_file_location("simclr", FILE)
+simclr = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(simclr)
 ROWS = simclr.LABELED + simclr.TEST
 
 

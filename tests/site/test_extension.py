@@ -45,6 +45,8 @@ import zip_site  # noqa: E402
                 "Then ``b``.",
             ],
         ),
+        (["So.", "", "    `a`"], ["So.", "", "    ``a``"]),
+        (["  As so:", "", "    `a`"], ["  As so:", "", "    ``a``"]),
         (["Args:", "    x_: `a`"], ["Args:", "    x\\_: ``a``"]),
     ],
 )
@@ -137,7 +139,7 @@ def executed(tmp_path, *sources):
     ]
     path = tmp_path / "_build/executed/x.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"mmdl": {"digest": "-".join(sources)}}
+    facts = {"mmdl_run": {"digest": "-".join(sources)}}
     path.write_text(json.dumps({"cells": cells, "metadata": facts}))
 
 
