@@ -17,7 +17,7 @@ ARMS = {
     "history": "dropout",
     "resnet": "norm",
     "simclr": "leak",
-    "vit": "shift",
+    "vit": "permutation",
 }
 
 
