@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from mmdl_lib.core import generator
-from tests.lab.making import recipe
 
 FILE = Path(__file__).resolve().parents[2] / "recipes/simclr.py"
 SPEC = importlib.util.spec_from_file_location("simclr", FILE)
