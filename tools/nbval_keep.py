@@ -47,7 +47,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def _shown(source: str, outputs: list) -> list:
-    """Without the value of a last line that ends in a semicolon, as a notebook shows."""
+    """Without the value of a last line that ends in a semicolon, as in a notebook."""
     if not source.rstrip().endswith(";"):
         return outputs
     return [out for out in outputs if out["output_type"] != "execute_result"]
