@@ -18,7 +18,8 @@ from mmdl_lib.nn import (
 
 
 def peers(name, reference, package="torch"):
-    ours = f"mmdl_lib.nn.{name}"
+    file = "attention" if name == "MultiHeadAttention" else "transformer"
+    ours = f"mmdl_lib.nn.{file}.{name}"
     return {"ours": ours, "package": package, "reference": reference}
 
 
