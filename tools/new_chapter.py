@@ -22,6 +22,7 @@ FILES = {
     "model": "mmdl_lib/models/{slug}.py",
     "test_model": "tests/models/test_{slug}.py",
     "recipe": "recipes/{slug}.py",
+    "claims": "recipes/{slug}.toml",
     "exercises": "mmdl_lib/exercises/{slug}.py",
     "coverage": "book/coverage/{slug}.csv",
 }

@@ -82,7 +82,8 @@ def faults(path: Path) -> list[str]:
     except Exception as error:
         words = str(error).split("\n")[0]
         return [f"expected a notebook of format 4.5, cannot read it: {words}"]
-    slug = path.stem.replace("_", "-")
+    # a slug such as vq_vae keeps its own underscore, as everywhere else
+    slug = re.sub("_further$", "-further", path.stem)
     repeated = {n for n in names if n and names.count(n) > 1}
     found = [
         f"expected each cell id once, got {name} {names.count(name)} times."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 from docutils import nodes
-from mmdl_plan import Pages
+from mmdl_plan import Page, Pages
 from mmdl_tables import Table, raw
 
 FIGURE = re.compile(r'<figure class="mmdl-figure[^>]*>.*?</figure>', re.S)
@@ -22,9 +22,7 @@ class Cards(Pages):
 
     def run(self) -> list[nodes.Node]:
         box = nodes.container(classes=["mmdl-cards"])
-        for page in self.pages():
-            if not page.asks or not page.file:
-                continue
+        for page in finished(self.pages()):
             card = nodes.container(classes=["mmdl-card"])
             copy = self.root / EXECUTED / f"{page.file}.ipynb"
             self.env.note_dependency(str(copy))
@@ -35,6 +33,12 @@ class Cards(Pages):
             card += self.sentence(f"{page.asks}{minutes}")
             box += card
         return [box]
+
+
+def finished(pages: list[Page]) -> list[Page]:
+    """The written chapters; what they have in further experiments belongs to them."""
+    written = [page for page in pages if page.file and page.asks]
+    return [page for page in written if not page.file.endswith("_further")]
 
 
 def picture(copy: Path) -> str:
@@ -71,7 +75,7 @@ class Cite(Pages):
             return []
         year = str(settings.get("copyright", ""))
         made = [code(bibtex(facts, year))]
-        entries = [chapter(facts, year, p) for p in self.pages() if p.file and p.asks]
+        entries = [chapter(facts, year, page) for page in finished(self.pages())]
         made += [raw('<details class="mmdl-fold"><summary>Each chapter</summary>')]
         made += [code("\n\n".join(entries)), raw("</details>")]
         rows = [["mmdl_lib", facts["version"]]]

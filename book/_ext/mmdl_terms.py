@@ -13,7 +13,7 @@ from sphinx.addnodes import pending_xref
 PAGE = "book/glossary"
 CHAPTERS = "notebooks/"
 RUNNING = (nodes.paragraph, nodes.definition, nodes.list_item)
-OTHER = (nodes.title, nodes.table, nodes.caption, nodes.literal, nodes.literal_block)
+OTHER = (nodes.table, nodes.caption, nodes.literal, nodes.literal_block)
 OTHER += (nodes.math, nodes.math_block, nodes.reference, nodes.raw, nodes.term)
 OTHER += (pending_xref, nodes.citation_reference, nodes.figure)
 
@@ -26,11 +26,9 @@ def terms(text: str) -> list[str]:
 
 
 def pattern(term: str) -> str:
-    """A term in running text: a capital may begin it, an s or es may end it. Names and
-    letters such as *ReLU* or *LARS* are taken as they are."""
-    first, rest = re.escape(term[0]), re.escape(term[1:]).replace(r"\ ", r"\s+")
-    if term[0].islower():
-        first = f"[{term[0]}{term[0].upper()}]"
+    """A term in running text: a capital may begin it, an s or es may end it."""
+    first = f"[{term[0]}{term[0].upper()}]"
+    rest = re.escape(term[1:]).replace(r"\ ", r"\s+")
     return rf"(?<![\w-]){first}{rest}(?:s|es)?(?![\w-])"
 
 

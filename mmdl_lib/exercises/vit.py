@@ -23,18 +23,22 @@ def exercise_1(answer) -> None:
 
 
 def exercise_2(answer) -> None:
-    """Change the code: where does the quadratic part take over?
+    """Change the code: one head of attention by hand.
 
-    Write `multiply_adds(n, d)`: the cost of one block with n tokens of width d, as a
-    pair: first all that multiplies by weights, then the two products of attention,
-    queries with keys and weights with values. Biases, norms and softmax do not count.
+    Write `attend(q, k, v)` for the queries (n, d), keys (m, d) and values (m, e) of one
+    head: the mixtures (n, e). The weights of each query sum to one.
 
     Raises:
-        Hint: two operations each, parts forgotten, attention counted once.
+        Hint: no scale or a wrong one, the other axis, queries for keys, no softmax, the
+            weights alone.
     """
-    cases = [(197, 768), (65, 48)]
-    last = "count the six d x d parts, and the shape that the scores have."
-    judge(answer, SOLUTIONS[2], MISTAKES[2], cases=cases, near=0, otherwise=last)
+    cases = []
+    for n, m, d, e in ((3, 5, 4, 2), (4, 4, 9, 4)):
+        g = generator(n)
+        q, k, v = (torch.randn(size, generator=g) for size in ((n, d), (m, d), (m, e)))
+        cases.append((2 * q, 2 * k, v))
+    last = "softmax(q k^T / sqrt(d)) v: scores, weights, mixture, one after the other."
+    judge(answer, SOLUTIONS[2], MISTAKES[2], cases=cases, otherwise=last)
 
 
 def exercise_3(answer) -> None:
@@ -64,8 +68,43 @@ def exercise_4(answer) -> None:
     judge(answer, SOLUTIONS[4], MISTAKES[4], cases=[(attention.softmax(-1),)])
 
 
-def _cost(n: int, d: int) -> tuple[int, int]:
-    return 12 * n * d**2, 2 * n**2 * d
+def _attend(q: Tensor, k: Tensor, v: Tensor, scale=None, axis: int = -1) -> Tensor:
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    return (scale * q @ k.T).softmax(axis) @ v
+
+
+def _unscaled(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return _attend(q, k, v, 1.0)
+
+
+def _too_small(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return _attend(q, k, v, 1 / q.shape[-1])
+
+
+def _by_keys(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return _attend(q, k, v, axis=0)
+
+
+def _scores(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return q @ k.T / q.shape[-1] ** 0.5 @ v
+
+
+def _late(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (q @ k.T).softmax(-1) / q.shape[-1] ** 0.5 @ v
+
+
+def _by_values(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return _attend(q, k, v, v.shape[-1] ** -0.5)
+
+
+def _asked(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (
+        _attend(k, q, v) if len(q) == len(k) else torch.full((len(q), len(v[0])), ANY)
+    )
+
+
+def _weights(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (q @ k.T / q.shape[-1] ** 0.5).softmax(-1)
 
 
 def _stretch(table: Tensor, old: tuple, new: tuple) -> Tensor:
@@ -116,7 +155,7 @@ def _product(attention: Tensor) -> Tensor:
     return total
 
 
-SOLUTIONS = {1: 577, 2: _cost, 3: _stretch, 4: lambda a: vit.rollout(a[None])[0]}
+SOLUTIONS = {1: 577, 2: _attend, 3: _stretch, 4: lambda a: vit.rollout(a[None])[0]}
 MISTAKES = {
     1: [
         (576, "the class token is a token too."),
@@ -129,49 +168,14 @@ MISTAKES = {
         (384**2, "those are pixels, not patches."),
     ],
     2: [
-        (
-            lambda n, d: 12 * n * d**2,
-            "return two numbers: weights first, then attention.",
-        ),
-        (
-            lambda n, d: (24 * n * d**2, 4 * n * n * d),
-            "a multiply and an add count as one here.",
-        ),
-        (lambda n, d: _cost(n, d)[::-1], "the other way round: weights first."),
-        (
-            lambda n, d: (12 * d**2, ANY),
-            "that is the number of weights: each token meets them all.",
-        ),
-        (
-            lambda n, d: (8 * n * d**2, ANY),
-            "that is the MLP alone: attention has four matrices too.",
-        ),
-        (
-            lambda n, d: (4 * n * d**2, ANY),
-            "those are the matrices of attention: add the MLP.",
-        ),
-        (
-            lambda n, d: (11 * n * d**2, ANY),
-            "attention ends in a matrix of its own, U_msa.",
-        ),
-        (
-            lambda n, d: (6 * n * d**2, ANY),
-            "the hidden layer of the MLP is four times as wide.",
-        ),
-        (
-            lambda n, d: (ANY, n * n * d),
-            "there are two products: with the keys and with the values.",
-        ),
-        (lambda n, d: (ANY, 2 * n * n), "each score is a sum over the width."),
-        (lambda n, d: (ANY, 2 * n * d), "each token looks at all n tokens."),
-        (
-            lambda n, d: (12 * n * d**2, ANY),
-            "the second number is not right: which shape have the scores?",
-        ),
-        (
-            lambda n, d: (ANY, 2 * n**2 * d),
-            "the first number is not right: count the six d x d parts.",
-        ),
+        (_unscaled, "divide the scores by the square root of d."),
+        (_too_small, "divide by the square root of d, not by d."),
+        (_by_keys, "each query shares one among the keys: softmax over the last axis."),
+        (_scores, "scores are no weights yet: softmax before you mix."),
+        (_late, "scale the scores before the softmax, not the weights after it."),
+        (_by_values, "d is the width of queries and keys, not that of the values."),
+        (_asked, "queries ask: rows belong to queries, columns to keys."),
+        (_weights, "those are the weights: mix the values with them."),
     ],
     3: [
         (

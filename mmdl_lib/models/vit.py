@@ -12,8 +12,8 @@ Transformers for Image Recognition at Scale", ICLR 2021, arXiv 2010.11929.
 - `encode_image(image) (b, d)` = y = LN(z_L^0)
 
 **Start**
-- Linear layers: Xavier uniform, biases of zero, as in the released code, except that q,
-  k and v are one matrix here, so that each starts 0.707 times as large as there.
+- Linear layers: Xavier uniform, biases of zero, as in the released code; q, k and v lie
+  in one matrix here, and each starts by itself, as there.
 - The last layer starts at 0.02 and not at zero, except in `with_head`. Positions start
   at 0.02, the class token at zero.
 
@@ -201,6 +201,9 @@ class ViT(Model):
                 # as the released code does; the paper names no initialization
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
+        for block in self.transformer.blocks:
+            for weight in block.attention.projections():
+                nn.init.xavier_uniform_(weight)
         nn.init.normal_(self.head[-1].weight, std=0.02)
 
     def embed(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b n d"]:

@@ -19,6 +19,7 @@ def images(
     *,
     labels: Sequence | None = None,
     columns: int | None = None,
+    fixed: bool = False,
     title: str,
     alt: str,
 ) -> Figure:
@@ -29,6 +30,7 @@ def images(
             64 pixels keep their pixels sharp when enlarged.
         labels: one for each picture, shown below it.
         columns: at most so many beside each other.
+        fixed: keep the columns on a narrow page too, where places carry meaning.
         title: shown below the grid.
         alt: what the pictures show, for those who cannot see them.
 
@@ -45,13 +47,14 @@ def images(
     columns = columns or min(len(shown), 8 if labels is None else 4)
     least = min(60 if labels is None else 100, 560 // columns)
     share = f"calc((100% - {columns - 1} * .6em) / {columns})"
+    tracks = "minmax(0,1fr)" if fixed else f"minmax(max({least}px,{share}),1fr)"
     tiles = (
         _tile(picture, None if labels is None else labels[i])
         for i, picture in enumerate(shown)
     )
     grid = (
         f'<div role="img" aria-label="{html.escape(alt)}" style="display:grid;gap:.6em;'
-        f"grid-template-columns:repeat(auto-fill,minmax(max({least}px,{share}),1fr));"
+        f"grid-template-columns:repeat({columns if fixed else 'auto-fill'},{tracks});"
         f'max-width:{min(720, 150 * columns)}px">{"".join(tiles)}</div>'
     )
     return look.figure(grid, title)

@@ -220,3 +220,16 @@ def test_the_shipped_weights_have_their_recorded_accuracy_and_look_at_the_object
     flow = rollout(model.attention(image))[:, 0, 1:]
     inside = ((flow * touched).sum(1) / flow.sum(1)).mean()
     assert inside > 1.2 * touched.mean()
+
+
+def test_queries_keys_and_values_start_each_by_themselves_as_in_the_released_code():
+    torch.manual_seed(0)
+    model = ViT.from_preset("tiny")
+    # Glorot's uniform distribution of a square matrix ends at sqrt(6 / (2 d)), and
+    # 4,096 draws come within a hundredth of its end
+    end = (6 / (64 + 64)) ** 0.5
+    for block in model.transformer.blocks:
+        for weight in block.attention.projections():
+            assert 0.99 * end < weight.abs().max() <= end
+            assert weight.std().item() == pytest.approx(end / 3**0.5, rel=0.05)
+        assert not block.attention.qkv.bias.any()

@@ -320,6 +320,18 @@ def test_a_card_shows_the_tagged_or_drawn_figure_or_the_first_with_pictures(tmp_
     assert mmdl_cards.picture(tmp_path / "b.ipynb") == ""
 
 
+def test_a_card_stands_for_each_chapter_and_not_for_its_further_experiments(build):
+    asked = {"mmdl": {"asks": "Why not?"}}
+    files = {"zeta.ipynb": notebook("2.1 Zeta", **asked)}
+    files["zeta_further.ipynb"] = notebook("2.1.1 More", **asked)
+    toc = "root: index\nchapters:\n- file: zeta\n- file: zeta_further\n"
+    files |= {"_toc.yml": toc, "book/plan.csv": "number,title\n3,Later\n"}
+    html, _ = build("```{mmdl-cards}\n```", files)
+    cards = BeautifulSoup(html, "html.parser").select(".mmdl-card")
+    shown = [" ".join(card.text.split()) for card in cards]
+    assert shown == ["2.1 Zeta Why not? 20 to 25 minutes."]
+
+
 def test_the_cite_page_has_the_version_and_each_chapter(build):
     from pybtex.database import parse_string
 

@@ -73,9 +73,15 @@ orphan: true
 ---
 # A batch in a title
 
-`batch` of Batches, with
+| a batch | in a table |
+|---|---|
+| a logit | too |
+
+`batch` of minibatches of Batches, with
 a logit
 scale, then batches, a logit, and lars, then LARS. Minibatch-wise is nothing.
+
+One batch more, one more logit scale.
 """
 
 
@@ -96,3 +102,10 @@ def test_every_chapter_of_the_book_links_to_the_glossary(path):
     assert len(known) > 90 and "batch" in known
     found = [t for t in known if re.search(mmdl_terms.pattern(t), prose(path))]
     assert len(found) > 2
+
+
+def test_no_reference_stands_twice():
+    text = (ROOT / "book/references.bib").read_text("utf-8")
+    keys = re.findall(r"^@\w+\{([^,]+),", text, re.M)
+    assert len(keys) > 90
+    assert [key for key in keys if keys.count(key) > 1] == []

@@ -64,7 +64,7 @@ def test_the_strip_stands_where_the_numbers_are():
 
 
 def test_claims_of_one_unit_share_a_scale_and_others_do_not():
-    nats = row(unit="nats", ours=20.0, low=10.0, high=30.0, values=[20.0])
+    nats = row(unit="nats", ours=20.0, low=10.0, high=30.0, values=[20.0], margin=9.0)
     one, two, other = soup_of([row(), row(high=0.6), nats]).select("svg")
     ticks = [[t.text for t in s.select("text")] for s in (one, two, other)]
     assert ticks[0] == ticks[1] == ["−0.2", "0", "+0.2"]

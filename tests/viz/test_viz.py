@@ -330,3 +330,11 @@ def test_an_arrow_runs_from_the_edge_of_one_box_to_the_edge_of_the_other():
     # y grows downwards: from below the upper box to above the lower one
     assert max(upper) < min(line) < max(upper) + 4
     assert min(lower) - 4 < max(head) < min(lower)
+
+
+def test_a_fixed_grid_keeps_its_columns_on_a_narrow_page():
+    patches = torch.zeros(6, 3, 4, 4)
+    body = viz.images(patches, columns=3, fixed=True, **WORDS)._repr_html_()
+    assert "grid-template-columns:repeat(3,minmax(0,1fr))" in body
+    body = viz.images(patches, columns=3, **WORDS)._repr_html_()
+    assert "repeat(auto-fill,minmax(max(" in body
