@@ -33,7 +33,7 @@ def pytest_runtest_makereport(item, call):
         return report
     run = notebook.metadata.mmdl_run
     run.seconds += report.duration
-    outputs = item.test_outputs or []
+    outputs = _shown(item.cell.source, item.test_outputs or [])
     if any(WIDGET in output.get("data", {}) for output in outputs):
         report.outcome = "failed"
         report.longrepr = f"expected no live widget in a page, got one in {item.name}."
@@ -44,6 +44,13 @@ def pytest_runtest_makereport(item, call):
         root = item.config.rootpath
         _write(root / EXECUTED / item.path.relative_to(root), notebook)
     return report
+
+
+def _shown(source: str, outputs: list) -> list:
+    """Without the value of a last line that ends in a semicolon, as in a notebook."""
+    if not source.rstrip().endswith(";"):
+        return outputs
+    return [out for out in outputs if out["output_type"] != "execute_result"]
 
 
 def _write(target: Path, notebook) -> None:

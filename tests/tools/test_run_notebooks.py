@@ -71,6 +71,16 @@ def test_what_changed_runs_again_and_only_that(repository):
     assert "2 notebooks, 0 to run." in run(repository)[1]
 
 
+def test_a_semicolon_hides_the_value_of_the_last_line_and_nothing_else(tmp_path):
+    (tmp_path / "mmdl_lib").mkdir()
+    write(tmp_path / "notebooks/ch/quiet.ipynb", "print(1)\n2;", "print(3)\n4")
+    assert run(tmp_path)[0] == 0
+    copy = tmp_path / "_build/executed/notebooks/ch/quiet.ipynb"
+    quiet, loud = nbformat.read(copy, 4).cells
+    assert [out["output_type"] for out in quiet.outputs] == ["stream"]
+    assert [out["output_type"] for out in loud.outputs] == ["stream", "execute_result"]
+
+
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
