@@ -194,7 +194,7 @@ def test_features_are_repeatable_batch_by_batch_and_named_after_the_file(
     ours = shapes_features(noise(2, 3, 32, 32))
     with pytest.raises(ValueError, match="one source, got 'resnet_shapes' and 'Incep"):
         fid(ours, both)
-    with pytest.raises(ValueError, match="expected features of one source"):
+    with pytest.raises(ValueError, match="features expected one source"):
         fid(both, logits)
 
 
