@@ -255,9 +255,13 @@ def test_a_page_that_breaks_the_policy_complains(visit, tmp_path):
 
 def test_an_explorer_answers_under_the_policy(visit, address):
     page, faults = visit(address + CLIP)
-    slider = page.locator(".mmdl-explore input[type=range]").first
+    explorer = page.locator(".mmdl-explore").filter(has=page.locator("[type=range]"))
+    slider = explorer.first.locator("input[type=range]").first
+    shown = explorer.first.locator("[aria-live=polite]").first
+    before = shown.inner_html()
     slider.focus()
     slider.press("ArrowRight")
+    assert shown.inner_html() != before
     assert faults == []
     page.close()
 

@@ -350,9 +350,8 @@ def test_the_cite_page_has_the_version_and_each_chapter(build):
         "{The authors and others}"
     ]
     assert found["mmdl-zeta"].fields["chapter"] == "2.1"
-    html, warnings = build(
-        "```{mmdl-cite}\n```", files | {"CITATION.cff": "title: A\n"}
-    )
+    empty = {"CITATION.cff": "title: A\nversion:\n"}
+    html, warnings = build("```{mmdl-cite}\n```", files | empty)
     assert "CITATION.cff: expected version, authors" in warnings
 
 
