@@ -14,6 +14,7 @@ import mmdl_fold
 import mmdl_icons
 import mmdl_notebooks
 import mmdl_plan
+import mmdl_teach
 import mmdl_terms
 from docutils import nodes
 from sphinx.util import logging
@@ -89,6 +90,7 @@ def setup(app):
     app.connect("html-page-context", only_needed_files, priority=900)
     app.connect("build-finished", copy_demos)
     parts = (mmdl_evidence, mmdl_claims, mmdl_cards, mmdl_plan, mmdl_api, mmdl_access)
-    for part in (*parts, mmdl_icons, mmdl_fold, mmdl_notebooks, mmdl_terms):
+    parts += (mmdl_icons, mmdl_fold, mmdl_notebooks, mmdl_terms, mmdl_teach)
+    for part in parts:
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

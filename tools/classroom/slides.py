@@ -1,10 +1,10 @@
 """One deck a chapter, for RevealJS, by sphinx-revealjs.
 
-A deck has a title, the goals, and one slide for each cell tagged `slide`. A slide shows
-the cell, or what the author wrote for it in the cell's metadata under `mmdl.slide`; of
-a cell that draws, the figure alone. The prose up to the next slide becomes the
-speaker's notes (key S). Questions hide their answer until the next key. The decks open
-without a network and print by `?print-pdf`.
+A deck has a title, the goals, and one slide for each cell tagged `slide` or `predict`.
+A slide shows the cell, or what the author wrote for it in the cell's metadata under
+`mmdl.slide`; of a cell that draws, the figure alone. The prose up to the next slide
+becomes the speaker's notes (key S). Questions hide their answer until the next key. The
+decks open without a network and print by `?print-pdf`.
 """
 
 import json
@@ -22,6 +22,7 @@ from classroom.chapters import (
     Question,
     asked,
     is_prose,
+    on_deck,
     tags,
     words,
 )
@@ -121,14 +122,14 @@ def deck(chapter: Chapter) -> dict:
     heading, before = chapter.page.title, None
     for cell in chapter.cells[1:]:
         found = TITLE.findall(words(cell)) if is_prose(cell) else []
-        if "slide" in tags(cell):
+        if on_deck(cell):
             heading = found[0] if found else heading
             before = slide(cell, heading)
             cells += before
         elif is_prose(cell) and before and not found:
             cells.append(_prose(_notes(words(cell))))
         heading = found[-1] if found else heading
-        before = None if found and "slide" not in tags(cell) else before
+        before = None if found and not on_deck(cell) else before
     if any("{cite" in words(cell) for cell in cells):
         cells.append(
             _prose("# Papers\n\n```{bibliography}\n:filter: docname in docnames\n```")
