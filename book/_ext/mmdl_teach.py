@@ -33,7 +33,7 @@ PACK = {
     "quiz as QTI": "quiz/{slug}.qti.zip",
 }
 HEAD = ("slides", "handout", "student notebook")
-WIDE, HIGH, BETWEEN, BELOW = 132, 44, 14, 40  # boxes of the map, in pixels
+WIDE, HIGH, BETWEEN, BELOW = 152, 44, 14, 40  # boxes of the map, in pixels
 
 
 def links(app, doctree) -> None:
