@@ -1,4 +1,3 @@
-
 .PHONY: help new test book class serve check zip clean newest environment style fast notebooks pages site chromium
 PYTHON ?= python3
 BIN = .venv/bin

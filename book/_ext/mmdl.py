@@ -79,7 +79,9 @@ def copy_demos(app, exception):
 
 def own_code() -> str:
     """Changes with this extension; pages built with another value are built again."""
-    files = [p for d in ("_ext", "_templates") for p in (STATIC.parent / d).glob("*.*")]
+    folders = [STATIC.parent / "_ext", STATIC.parent / "_templates"]
+    folders.append(STATIC.parents[1] / "tools/classroom")
+    files = [path for folder in folders for path in folder.glob("*.*")]
     return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(files))).hexdigest()
 
 

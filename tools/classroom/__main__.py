@@ -28,9 +28,7 @@ def main(root: Path = ROOT) -> int:
         print(error)
         return 1
     took = time.perf_counter() - began
-    print(
-        f"{len(files)} files of the class pack in {pack.relative_to(root)}, {took:.0f} s."
-    )
+    print(f"{len(files)} files in {pack.relative_to(root)}, {took:.0f} s.")
     return 0
 
 
