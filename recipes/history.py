@@ -1,7 +1,7 @@
 """Chains of units, dropout, own answers and turned digits, for the chapter on history.
 
 Command: python recipes/history.py      (what is missing, then the claims; or a group)
-Expected: about eight minutes on a quiet core. A chain of sigmoids does not begin to
+Expected: about six minutes on a quiet core. A chain of sigmoids does not begin to
 learn, dropout keeps wrong labels out. The values stand in results/history.json.
 """
 
