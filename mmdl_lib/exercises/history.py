@@ -60,25 +60,6 @@ def exercise_3(answer) -> None:
 
 
 def exercise_4(answer) -> None:
-    """Change the code: write the lift of a rule.
-
-    Write `lift(baskets, left, right)`. `baskets` (n, items) says what each basket
-    holds; `left` and `right` are lists of columns. The lift is how much more often both
-    sides occur together than they would if they had nothing to do with each other.
-
-    Raises:
-        Hint: the confidence in either direction, the support, any instead of all, a
-            difference, an inverse, or counts that are not shares.
-    """
-    cases = []
-    for seed in range(2):
-        baskets = torch.rand(60, 5, generator=generator(seed)) < 0.6
-        baskets[:, 3] |= baskets[:, 0]
-        cases.append((baskets, [0, 1], [3]))
-    judge(answer, SOLUTIONS[4], MISTAKES[4], cases=cases)
-
-
-def exercise_5(answer) -> None:
     """Investigate: parity of three bits, by hand.
 
     Give `(hidden, output)`: weights of threshold units. `hidden` (k, 4) sees the bits
@@ -137,17 +118,6 @@ def _error(logits: Tensor, label: Tensor, k: int) -> float:
     return 1 - top_k_accuracy(logits, label, k)
 
 
-def _shares(baskets: Tensor, left: list, right: list, some=torch.all) -> tuple:
-    """How often the left side, the right side and both are there."""
-    one, two = some(baskets[:, left], 1).float(), baskets[:, right].all(1).float()
-    return one.mean(), two.mean(), (one * two).mean()
-
-
-def _lift(baskets: Tensor, left: list, right: list, some=torch.all) -> Tensor:
-    one, two, both = _shares(baskets, left, right, some)
-    return both / (one * two)
-
-
 COUNT = [[1, 1, 1, 2], [1, 1, 1, 0], [1, 1, 1, -2]]  # at least one, two, three bits on
 ROWS = "that is a number of rows: divide by how many there are."
 
@@ -155,8 +125,7 @@ SOLUTIONS = {
     1: 256 * (5 * 5 * 48 + 1),
     2: _step,
     3: _error,
-    4: _lift,
-    5: (COUNT, [1, -1, 1, -0.5]),
+    4: (COUNT, [1, -1, 1, -0.5]),
 }
 MISTAKES = {
     1: [
@@ -212,33 +181,6 @@ MISTAKES = {
         ),
     ],
     4: [
-        (
-            lambda *a: _shares(*a)[2] / _shares(*a)[0],
-            "that is the confidence: divide by the share of the right side.",
-        ),
-        (
-            lambda *a: _shares(*a)[2] / _shares(*a)[1],
-            "that is the confidence from right to left.",
-        ),
-        (
-            lambda *a: _shares(*a)[2],
-            "that is the support: compare with the product of the shares.",
-        ),
-        (
-            lambda *a: _lift(*a, some=torch.any),
-            "a side is there when all of its items are.",
-        ),
-        (
-            lambda *a: _shares(*a)[2] - _shares(*a)[0] * _shares(*a)[1],
-            "divide by the product, do not subtract it.",
-        ),
-        (lambda *a: 1 / _lift(*a), "that is upside down."),
-        (
-            lambda b, i, j: _lift(b, i, j) / len(b),
-            "those are counts: divide each by the number of baskets.",
-        ),
-    ],
-    5: [
         (3, "expected two lists of weights"),
         ((COUNT, [1, -1, 1]), "got (3, 4) and (3,)"),
         ((COUNT, [-1, 1, -1, 0.5]), "that is the opposite"),

@@ -151,7 +151,7 @@ def test_a_right_answer_in_another_type_is_right_or_lacks_a_gradient(slug, numbe
         return lambda *inputs: make(right(*inputs))
 
     def array(value):
-        if isinstance(value, str | nn.Module) or (slug, number) == ("history", 5):
+        if isinstance(value, str | nn.Module) or (slug, number) == ("history", 4):
             return value
         return np.asarray(torch.as_tensor(value, dtype=torch.float64).detach())
 
