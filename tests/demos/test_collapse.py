@@ -188,7 +188,7 @@ def test_the_drawing_shows_the_plane_of_largest_variance():
     script = (
         MATRIX + "const a = m.drawn(z); return [a.points, m.drawn(z, a.axes).points];"
     )
-    first, again = (torch.tensor(p).double() for p in node(script, argument))
+    first, again = (torch.tensor(p, dtype=z.dtype) for p in node(script, argument))
     x = torch.nn.functional.normalize(z, dim=1)
     wanted = (x - x.mean(0)).svd().S[:2]
     torch.testing.assert_close(first.svd().S, wanted, atol=1e-4, rtol=1e-4)

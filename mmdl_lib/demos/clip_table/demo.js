@@ -77,9 +77,10 @@ function folds() {
     make("details", {}, make("summary", {}, "Does a lower temperature always lower the loss?"),
       make("p", {}, "No. While the largest cosine of each row and each column is that of the " +
         "pair, a lower temperature gives the pair a larger share, and the loss goes to zero. " +
-        "But where a wrong caption is nearer, as with \u201cColors exchanged\u201d, the softmax gets " +
-        "ever surer of a mistake: the loss grows like one over the temperature. So a model that " +
-        "learns its temperature cannot simply turn it down.")),
+        "But where a wrong caption is nearer, as with \u201cColors exchanged\u201d, the softmax " +
+        "gets ever surer of a mistake: below some temperature the loss rises again, in the end " +
+        "like one over the temperature. So a model that learns its temperature cannot simply " +
+        "turn it down.")),
     make("details", {}, make("summary", {}, "What if two of the three captions are the same?"),
       make("p", {}, "Then their columns are equal, and nobody can tell which of them belongs to " +
         "a picture: each gets half of what both get. Two of three pairs cost ln 2 = 0.69 or " +

@@ -145,7 +145,8 @@ function build(el) {
       make("div", {}, make("p", { className: "title" }, `Vectors of ${SIZES.pictures} pictures`),
         points.node),
       make("div", {}, charts.spread.box, charts.rank.box, key)),
-    make("div", { className: "line" }, make("label", { htmlFor: slider.id }, "Step"), slider, values),
+    make("div", { className: "line" }, make("label", { htmlFor: slider.id }, "Step"), slider,
+      values),
     make("p", { className: "note" }, "Each dot is the direction of a picture's vector, in the two " +
       "directions in which they differ most; its color is the place of the blob. The more the net " +
       "says the same of all pictures, the closer the dots are to the middle."),
