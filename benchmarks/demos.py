@@ -26,7 +26,7 @@ def pages() -> dict[str, str]:
     found = {}
     for path in sorted(SITE.rglob("*.html")):
         soup = BeautifulSoup(path.read_text("utf-8"), "html.parser")
-        for demo in soup.select("mmdl-demo"):
+        for demo in soup.select("mmdl-demo:not(:has(script))"):  # with a network
             found.setdefault(demo["name"], path.relative_to(SITE).as_posix())
     return found
 

@@ -54,7 +54,10 @@ def test_the_wheel_carries_weights_results_and_demos_and_no_tests(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in (
         "weights",
-        *(f"demos{d}" for d in ("", "/clip", "/augment", "/vit")),
+        *(
+            f"demos{d}"
+            for d in ("", "/clip", "/augment", "/vit", "/collapse", "/clip_table")
+        ),
     ):
         for file in (ROOT / "mmdl_lib" / folder).glob("[a-z]*.*"):
             assert f"mmdl_lib/{folder}/{file.name}" in names

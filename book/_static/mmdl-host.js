@@ -2,8 +2,9 @@
 
    <mmdl-demo name="clip" data-state="{...}"> holds a still picture. Where the browser can
    load modules and the site has the runtime, the module demos/<name>/demo.js is given an
-   element and a small stand-in for the model that a notebook would give it. This is a
-   classic script on purpose: opened from a file, it still runs and can say why. */
+   element and a small stand-in for the model that a notebook would give it. A demo that
+   needs no runtime has its module in the page as well, for a page opened from a file. This
+   is a classic script on purpose: opened from a file, it still runs and can say why. */
 (() => {
   const script = document.currentScript;
   const here = new URL(".", script.src).href;
@@ -40,14 +41,20 @@
     return null;
   }
 
+  /** Of a demo's module; a page opened from a file may load none but its own. */
+  function address(name, own) {
+    if (location.protocol !== "file:") return `${here}demos/${name}/demo.js`;
+    return URL.createObjectURL(new Blob([own.textContent], { type: "text/javascript" }));
+  }
+
   class Demo extends HTMLElement {
     async connectedCallback() {
       if (this.started) return;
       this.started = true;
-      const still = this.querySelector("figure");
+      const still = this.querySelector("figure"), own = this.querySelector("script");
       const place = document.createElement("div");
       this.append(place);
-      place.textContent = obstacle() ?? "";
+      place.textContent = own ? "" : obstacle() ?? "";
       if (place.textContent) return;
       const name = this.getAttribute("name");
       const model = new PageModel({
@@ -57,7 +64,7 @@
       });
       model.on("change:running", () => still?.remove());
       try {
-        const module = await import(`${here}demos/${name}/demo.js`).catch(() => {
+        const module = await import(address(name, own)).catch(() => {
           throw new Error("its script did not come. Is the network there? Then load " +
             "the page again.");
         });

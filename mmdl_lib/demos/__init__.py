@@ -4,7 +4,9 @@
 is what runs, still.webp shows one answer. In a notebook a demo is an anywidget and the
 kernel computes (`_live/clip.py`). While the site is built (`MMDL_BUILD=1`) it is a
 piece of HTML: the still picture inside `<mmdl-demo>`, which `book/_static/mmdl-host.js`
-brings to life with onnxruntime-web. A new folder needs no further line.
+brings to life with onnxruntime-web. A demo whose about.json says `"runtime": false`
+loads no network: its page carries the module and works without Node, and from a file.
+A new folder needs no further line.
 """
 
 import base64
@@ -44,7 +46,7 @@ def names() -> list[str]:
 
 def about(name: str) -> dict:
     """What a demo says of itself: title; of its still picture alternative text,
-    caption, largest width in em and size in pixels."""
+    caption, largest width in em and size in pixels; whether it needs a runtime."""
     return json.loads((HERE / name / "about.json").read_text("utf-8"))
 
 
@@ -81,8 +83,11 @@ def show(name: str, *options):
         )
     if os.environ.get("MMDL_BUILD") != "1":
         return widget(*options)
-    size = sum(RUNTIME.values()) + sum(path.stat().st_size for path in needed)
     title = about(name)["title"]
+    if not about(name).get("runtime", True):
+        script = f'<script type="text/plain">{widget._esm}</script>'
+        return Page(_element(name, state | {"title": title}, script), title)
+    size = sum(RUNTIME.values()) + sum(path.stat().st_size for path in needed)
     state = state | {"title": title, "megabytes": round(size / 1e6, 1)}
     return Page(_element(name, state), title)
 
@@ -97,8 +102,9 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *names()])
 
 
-def _element(name: str, state: dict) -> str:
-    """The element that a page holds, with its still picture."""
+def _element(name: str, state: dict, script: str = "") -> str:
+    """The element that a page holds, with its still picture, and its module where that
+    is all it needs."""
     facts = about(name)
     picture = base64.b64encode((HERE / name / "still.webp").read_bytes()).decode()
     width, height = facts["size"]
@@ -110,5 +116,5 @@ def _element(name: str, state: dict) -> str:
         f'src="data:image/webp;base64,{picture}">'
         f"<figcaption>{facts['caption']}</figcaption></figure>"
         "<noscript>The demo needs JavaScript; the picture shows one answer of it."
-        "</noscript></mmdl-demo>"
+        f"</noscript>{script}</mmdl-demo>"
     )

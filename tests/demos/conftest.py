@@ -17,6 +17,9 @@ __all__ = ["browser", "serious", "visit"]  # fixtures
 RUNTIME = MODULES / "onnxruntime-web/dist"
 # what the status of a demo says when the model's first answer stands
 ANSWERS = {"clip": "Nearest:", "augment": "SimCLR in", "vit": "Most likely:"}
+ANSWERS |= {"collapse": "spread from", "clip_table": "the loss is their mean"}
+# how it begins, where there is nothing to load
+BUTTONS = {"collapse": "Train for", "clip_table": "Three different things"}
 # a demo as a notebook shows it: the widget's one text, a model that asks `kernel`
 LIVE = """async ([text, state]) => {
   const url = URL.createObjectURL(new Blob([text], {type: "text/javascript"}));
@@ -108,7 +111,8 @@ def start():
     """Loads the model of a page and waits for its first answer."""
 
     def load(page, demo):
-        page.get_by_role("button", name=re.compile("^Load the")).click()
+        name = BUTTONS.get(demo, "Load the")
+        page.get_by_role("button", name=re.compile(f"^{name}")).click()
         answer = page.get_by_role("status").get_by_text(ANSWERS[demo])
         answer.wait_for(timeout=PATIENCE)
 

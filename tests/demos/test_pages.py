@@ -11,7 +11,11 @@ from mmdl_lib import demos
 # what a page asks for before the click
 SCRIPTS = {name: {"demo.js", "common.js"} for name in demos.names()}
 SCRIPTS["augment"] |= {"views.js", "facts.json"}
+SCRIPTS["collapse"] |= {"byol.js"}
+LIGHT = [n for n in demos.names() if not demos.about(n).get("runtime", True)]
 each = pytest.mark.parametrize("demo", demos.names())
+each_heavy = pytest.mark.parametrize("demo", sorted({*demos.names()} - {*LIGHT}))
+each_light = pytest.mark.parametrize("demo", LIGHT)
 
 
 @each
@@ -46,7 +50,7 @@ def test_it_fits_a_phone(visit, address, start, demo):
     page.close()
 
 
-@each
+@each_heavy
 def test_without_the_runtime_the_still_picture_stays(visit, address, demo):
     page, faults = visit(f"{address}{demo}-plain.html")
     assert "built without Node" in page.locator("mmdl-demo").inner_text()
@@ -67,12 +71,30 @@ def test_without_scripts_the_still_picture_says_what_it_is(browser, address, dem
     page.close()
 
 
-@each
+@each_heavy
 def test_opened_from_a_file_the_still_picture_stays(visit, site, demo):
     page, faults = visit((site / f"{demo}.html").as_uri())
     assert "serve the folder" in page.locator("mmdl-demo").inner_text()
     assert page.get_by_role("img").is_visible() and faults == []
     page.close()
+
+
+@each_light
+@pytest.mark.parametrize("kind", ["plain", "file"])
+def test_a_demo_without_a_network_needs_no_runtime_and_no_server(
+    visit, address, site, start, demo, kind
+):
+    file = (site / f"{demo}.html").as_uri()
+    page, faults = visit(file if kind == "file" else f"{address}{demo}-plain.html")
+    start(page, demo)
+    assert page.locator("figure").count() == 0 and faults == []
+    page.close()
+
+
+@each_light
+def test_a_demo_without_a_network_is_small(demo):
+    sizes = [path.stat().st_size for path in (demos.HERE / demo).iterdir()]
+    assert 0 < sum(sizes) < 60_000
 
 
 SLOW = """() => {
@@ -91,7 +113,7 @@ SLOW = """() => {
 }"""
 
 
-@each
+@each_heavy
 def test_while_files_come_their_bytes_are_counted(visit, address, start, demo):
     page, faults = visit(f"{address}{demo}.html")
     page.evaluate(SLOW)
@@ -119,7 +141,7 @@ FAILURES = {
 }
 
 
-@each
+@each_heavy
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_is_told_in_our_words_and_the_button_tries_again(
     browser, address, start, demo, failure
