@@ -77,7 +77,8 @@ def slug(name: str) -> str:
         ValueError: no name, a too long one, or one of more than one line.
     """
     plain = name.strip() if isinstance(name, str) else ""
-    found = unicodedata.normalize("NFKC", plain).lower()
+    found = unicodedata.normalize("NFKD", plain).lower()
+    found = found.encode("ascii", "ignore").decode() or plain.lower()
     found = re.sub(r"[\W_]+", "-", found).strip("-")
     if not found or len(plain) > LONGEST or not plain.isprintable():
         raise ValueError(
