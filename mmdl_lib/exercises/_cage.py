@@ -18,11 +18,10 @@ from pathlib import Path
 
 import torch
 
-from mmdl_lib.exercises._judged import judged
+from mmdl_lib.exercises._judged import hint_for, judged
 
 MEMORY, FILE = 2**30, 2**20  # bytes beyond what torch has taken; of a written file
 LONGEST = 200  # characters of what is said about an answer
-RESULT = "result.json"  # what an answer's process leaves
 FOLDER = Path(__file__).parent
 # what Python tells about before it happens, by the first letters
 REFUSED = (
@@ -51,23 +50,32 @@ def warm_up() -> None:
             getattr(chapter, f"exercise_{number}")(solution)
 
 
-def work(exercise: str, text: str, folder: str, seconds: int) -> None:
-    """Judge one answer (JSON text) in this process; leave one line in the folder."""
+def work(exercise: str, text: str, folder: str, result: str, seconds: int) -> None:
+    """Judge one answer (JSON text) here; leave a line in a file that it cannot name."""
     os.setsid()
     _shut(folder, seconds)
-    if "mmdl_lib.exercises" in text or "SOLUTIONS" in text:
-        hint = "its code names our own solutions: read it."
-    else:
-        try:
-            hint = judged(exercise, json.loads(text))
-        except MemoryError:
-            hint = "it takes too much memory."
-        except BaseException as error:  # an answer may also call sys.exit
-            words = str(error).split("\n")[0]
-            hint = f"it raised {type(error).__name__}: {words}"
+    try:
+        hint = _said(exercise, text)
+    except MemoryError:
+        hint = "it takes too much memory."
+    except BaseException as error:  # an answer may also call sys.exit
+        words = str(error).split("\n")[0]
+        hint = f"it raised {type(error).__name__}: {words}"
     said = {"right": hint is None, "hint": (hint or "")[:LONGEST]}
-    Path(folder, RESULT).write_text(json.dumps(said))
+    Path(folder, result).write_text(json.dumps(said))
     os._exit(0)
+
+
+def _said(exercise: str, text: str) -> str | None:
+    if "mmdl_lib.exercises" in text or "SOLUTIONS" in text:
+        return "its code names our solutions: read it."
+    slug, _, number = exercise.rpartition("-")
+    chapter = importlib.import_module(f"mmdl_lib.exercises.{slug}")
+    wrong = chapter.MISTAKES[int(number)][0][0]
+    hint = judged(exercise, json.loads(text))
+    if hint is None and hint_for(exercise, wrong) is None:
+        return "after it a wrong answer is right, too: read its code."
+    return hint
 
 
 def _shut(folder: str, seconds: int) -> None:
@@ -79,8 +87,8 @@ def _shut(folder: str, seconds: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nothing, number)
-    _landlock(folder)
     size = _pages() * resource.getpagesize() + MEMORY
+    _take_rights(folder)
     for kind, most in (
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_AS, size),
@@ -156,28 +164,36 @@ class _Beneath(ctypes.Structure):
     _fields_ = [("allowed", ctypes.c_uint64), ("folder", ctypes.c_int32)]
 
 
-def _landlock(folder: str) -> bool:
-    """Have the kernel take rights from this process; whether it could."""
-    if sys.platform != "linux":
-        return False
+def landlock() -> int:
+    """The version of Landlock that the kernel offers, 0 where it has none."""
+    return max(0, _system(CREATE, None, 0, 1)) if sys.platform == "linux" else 0
+
+
+def _system(number: int, *arguments) -> int:
     call = ctypes.CDLL(None, use_errno=True).syscall
     call.restype = ctypes.c_long
-    version = call(CREATE, None, ctypes.c_size_t(0), 1)
-    if version < 1:
-        return False
+    whole = (ctypes.c_long(a) if isinstance(a, int) else a for a in arguments)
+    return call(ctypes.c_long(number), *whole)
+
+
+def _take_rights(folder: str) -> None:
+    """Have the kernel take rights from this process, as far as it can."""
+    version = landlock()
+    if not version:
+        return
     files = (1 << max(n for v, n in ALL_FILES.items() if v <= version)) - 1
     rules = _Ruleset(files, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
-    handle = call(CREATE, ctypes.byref(rules), ctypes.c_size_t(size), 0)
+    handle = _system(CREATE, ctypes.byref(rules), size, 0)
     for place, allowed in [*((p, READ) for p in _readable()), (folder, files & ~1)]:
         opened = os.open(place, os.O_PATH | os.O_CLOEXEC)
         rule = _Beneath(allowed, opened)
-        call(ADD, handle, 1, ctypes.byref(rule), 0)
+        _system(ADD, handle, 1, ctypes.byref(rule), 0)
         os.close(opened)
     ctypes.CDLL(None).prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    done = call(RESTRICT, handle, 0) == 0
+    if _system(RESTRICT, handle, 0) != 0:
+        raise OSError("expected the kernel to take rights, it did not.")
     os.close(handle)
-    return done
 
 
 def _readable() -> list[str]:

@@ -9,6 +9,8 @@ import io
 import json
 import multiprocessing
 import os
+import re
+import secrets
 import shutil
 import signal
 import stat
@@ -22,14 +24,15 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from mmdl_lib.exercises._cage import RESULT, work
+from mmdl_lib.exercises._cage import work
 from mmdl_lib.exercises._judged import find
 from mmdl_lib.exercises._score import FORMAT, by_number, slug
 
 LARGEST = 2_000_000  # bytes of a score file
+ROWS = 1_000  # exercises in one file
 ANSWER = 10  # seconds of the processor for one answer
 FILE = 60.0  # seconds after which a file's further answers are not judged
-WAITING = 3  # times as long may an answer wait for the processor
+WAITING = 4  # times as long may an answer wait for the processor
 BACK = 4_000  # bytes that are read of what an answer's process leaves
 NOTE = 600  # characters of a note
 FIRST = ("file", "name", "right", "of", "tries")
@@ -41,7 +44,7 @@ class Handed:
 
     path: Path
     name: str = ""
-    answers: dict[str, dict] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)  # as JSON
     right: dict[str, bool] = field(default_factory=dict)
     tries: int = 0
     said: set[str] = field(default_factory=set)  # right by the file's own account
@@ -104,10 +107,11 @@ def _parse(one: Handed) -> None:
         expected, one.name = slug(name), name.strip()
     except ValueError:
         raise ValueError("expected a name.") from None
-    if expected not in unicodedata.normalize("NFKC", one.path.name).lower():
+    here = unicodedata.normalize("NFKC", one.path.name).lower()
+    if not re.search(rf"score-{expected}(?![a-z])", here):
         one.notes.append("the file's name names somebody else.")
-    if not isinstance(rows, dict):
-        raise ValueError("expected a table of exercises.")
+    if not isinstance(rows, dict) or len(rows) > ROWS:
+        raise ValueError(f"expected a table of at most {ROWS:,} exercises.")
     for exercise, row in rows.items():
         _parse_row(one, exercise, row)
 
@@ -126,7 +130,7 @@ def _parse_row(one: Handed, exercise: str, row) -> None:
     if not _is_answer(answer) or type(row.get("tries")) is not int:
         one.notes.append(f"{exercise}: expected tries and an answer.")
         return
-    one.answers[exercise] = answer
+    one.answers[exercise] = json.dumps(answer, sort_keys=True)
     one.said |= {exercise} if row.get("right") is True else set()
     one.tries += min(max(row["tries"], 0), 1000)
 
@@ -149,6 +153,7 @@ class _Job:
     one: Handed
     exercise: str
     folder: Path
+    result: str
     process: BaseProcess
     ends: float
 
@@ -160,7 +165,7 @@ class _Job:
         self.process.kill()
         self.process.join()
         self.one.spent += time.monotonic() - self.began
-        right, hint = _left(self.folder / RESULT)
+        right, hint = _left(self.folder / self.result)
         if late or self.process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL):
             right, hint = False, "stopped: it takes too long."
         elif hint is None:
@@ -203,11 +208,12 @@ def _judge_all(handed: list[Handed], seconds: int) -> None:
 
 
 def _start(server, one: Handed, exercise: str, folder: Path, seconds: int) -> _Job:
-    text = json.dumps(one.answers[exercise])
-    given = exercise, text, str(folder), seconds
+    result = secrets.token_hex(8)
+    given = exercise, one.answers[exercise], str(folder), result, seconds
     process = server.Process(target=work, args=given, daemon=True)
     process.start()
-    return _Job(one, exercise, folder, process, time.monotonic() + WAITING * seconds)
+    ends = time.monotonic() + WAITING * seconds
+    return _Job(one, exercise, folder, result, process, ends)
 
 
 def _left(path: Path) -> tuple[bool, str | None]:
@@ -232,8 +238,8 @@ def _compare(handed: list[Handed]) -> None:
     for one in handed:
         if one.name:
             names[one.name.casefold()].append(one)
-        if any("code" in answer for answer in one.answers.values()):
-            answers[json.dumps(one.answers, sort_keys=True)].append(one)
+        if any(answer.startswith('{"call"') for answer in one.answers.values()):
+            answers[tuple(sorted(one.answers.items()))].append(one)
     for group in names.values():
         for one in group if len(group) > 1 else ():
             one.notes.append(f"{len(group)} files have this name.")

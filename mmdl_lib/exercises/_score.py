@@ -46,28 +46,29 @@ def score(name: str, *, folder: str | Path = ".") -> Path | None:
     if not tried:
         print("no exercise was tried yet in this folder: answer one, run its check.")
         return None
-    whole = {"format": FORMAT, "name": name.strip(), "mmdl_lib": mmdl_lib.__version__}
-    whole["exercises"] = {}
-    for exercise in sorted(tried, key=by_number):
-        entry = tried[exercise]
-        hint = judged(exercise, entry["answer"])
-        whole["exercises"][exercise] = {
-            "tries": len(entry["tried"]),
-            "right": hint is None,
-            "answer": entry["answer"],
-        }
-        words = "yes" if hint is None else "no"
-        if entry["right"] and hint is not None:
-            words = f"no, only in this notebook: {hint}"
-        print(f"{name.strip()}  {exercise:16} {len(entry['tried']):3} tries  {words}")
-    rows = whole["exercises"].values()
-    right = sum(row["right"] for row in rows)
+    rows = {e: _row(e, tried[e]) for e in sorted(tried, key=by_number)}
+    print(f"{name.strip()}\n{'exercise':16} tries  right")
+    for exercise, (row, words) in rows.items():
+        print(f"{exercise:16} {row['tries']:5}  {words}")
     if quiet():
         return None
+    whole = {"format": FORMAT, "name": name.strip(), "mmdl_lib": mmdl_lib.__version__}
+    whole["exercises"] = {exercise: row for exercise, (row, _) in rows.items()}
     path = Path(folder) / f"score-{who}.json"
     _write(path, whole)
+    right = sum(row["right"] for row, _ in rows.values())
     print(f"{right} of {len(rows)} right, written to {path}.")
     return path
+
+
+def _row(exercise: str, entry: dict) -> tuple[dict, str]:
+    """A line of the file and what the table says: judged again, alone."""
+    hint = judged(exercise, entry["answer"])
+    words = "yes" if hint is None else "no"
+    if entry["right"] and hint is not None:
+        words = f"no, only in this notebook: {hint}"
+    row = {"tries": len(entry["tried"]), "right": hint is None}
+    return row | {"answer": entry["answer"]}, words
 
 
 def slug(name: str) -> str:

@@ -61,8 +61,7 @@ class _Gather:
     def _source(self, name: str, value: Any) -> None:
         function = inspect.unwrap(value)
         if not isinstance(function, types.FunctionType | type):
-            kind = type(value).__name__
-            raise Lost(f"{name} is a {kind}, not a function written with def")
+            raise Lost(_not_inside(name, value))
         source = _lambda(name, function) or _text(name, function)
         known = _names_around(function)
         for needed in sorted(_free(compile(source, "<answer>", "exec"))):
@@ -89,8 +88,12 @@ def _plain(name: str, value: Any) -> str:
             return repr(value)
     except Exception:
         pass
+    raise Lost(_not_inside(name, value))
+
+
+def _not_inside(name: str, value: Any) -> str:
     kind = type(value).__name__
-    raise Lost(f"it uses {name}, a {kind} of the notebook: make it inside the function")
+    return f"it uses {name}, a {kind} of the notebook: make that inside the function"
 
 
 def _imported(name: str, value: Any) -> str | None:
@@ -99,7 +102,7 @@ def _imported(name: str, value: Any) -> str | None:
         if not _installed(value.__name__):
             raise Lost(f"it uses your own module {value.__name__}")
         return f"import {value.__name__} as {name}"
-    own = getattr(value, "__qualname__", getattr(value, "__name__", None))
+    own = getattr(value, "__name__", None)
     for home in (getattr(value, "__module__", None), *HOMES):
         if (
             not isinstance(own, str)
