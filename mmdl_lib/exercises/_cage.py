@@ -1,4 +1,4 @@
-"""One answer, judged in a process of its own, with as few rights as there are.
+"""Answers judged in a process of their own, with as few rights as there are.
 
 Limits of the system: seconds, memory, file size, no further process. On Linux the
 kernel's Landlock also takes writing outside of an empty folder, reading outside of
@@ -50,19 +50,27 @@ def warm_up() -> None:
             getattr(chapter, f"exercise_{number}")(solution)
 
 
-def work(exercise: str, text: str, folder: str, result: str, seconds: int) -> None:
-    """Judge one answer (JSON text) here; leave a line in a file that it cannot name."""
+def work(answers: list[tuple[str, str]], folder: str, result: str, seconds: int):
+    """Judge answers (exercise, JSON) of one reader, until one is not right.
+
+    A line for each goes to a file whose name the answers do not know. After one that is
+    not right the process ends: nobody knows what it has left behind.
+    """
     os.setsid()
     _shut(folder, seconds)
-    try:
-        hint = _said(exercise, text)
-    except MemoryError:
-        hint = "it takes too much memory."
-    except BaseException as error:  # an answer may also call sys.exit
-        words = str(error).split("\n")[0]
-        hint = f"it raised {type(error).__name__}: {words}"
-    said = {"right": hint is None, "hint": (hint or "")[:LONGEST]}
-    Path(folder, result).write_text(json.dumps(said))
+    for exercise, text in answers:
+        try:
+            hint = _said(exercise, text)
+        except MemoryError:
+            hint = "it takes too much memory."
+        except BaseException as error:  # an answer may also call sys.exit
+            words = str(error).split("\n")[0]
+            hint = f"it raised {type(error).__name__}: {words}"
+        said = {"right": hint is None, "hint": (hint or "")[:LONGEST]}
+        with Path(folder, result).open("a") as file:
+            file.write(json.dumps(said) + "\n")
+        if hint is not None:
+            break
     os._exit(0)
 
 

@@ -30,10 +30,10 @@ from mmdl_lib.exercises._score import FORMAT, by_number, slug
 
 LARGEST = 2_000_000  # bytes of a score file
 ROWS = 1_000  # exercises in one file
-ANSWER = 10  # seconds of the processor for one answer
+ANSWER = 10  # seconds of the processor until an answer is given up
 FILE = 60.0  # seconds after which a file's further answers are not judged
 WAITING = 4  # times as long may an answer wait for the processor
-BACK = 4_000  # bytes that are read of what an answer's process leaves
+BACK = 100_000  # bytes that are read of what an answer's process leaves
 NOTE = 600  # characters of a note
 FIRST = ("file", "name", "right", "of", "tries")
 
@@ -148,55 +148,57 @@ def _is_answer(answer) -> bool:
 
 @dataclass
 class _Job:
-    """An answer that is being judged."""
+    """Answers of one file that a process judges, in order, until one is not right."""
 
     one: Handed
-    exercise: str
+    exercises: list[str]
     folder: Path
     result: str
     process: BaseProcess
+    began: float
     ends: float
 
-    def finish(self) -> None:
-        """Take what the process has left, and whatever it has started with it."""
+    def finish(self) -> list[str]:
+        """Take what the process has left and end all that it started.
+
+        Returns:
+            The exercises that wait for a process of their own.
+        """
         late = self.process.is_alive()
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
         self.one.spent += time.monotonic() - self.began
-        right, hint = _left(self.folder / self.result)
-        if late or self.process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL):
-            right, hint = False, "stopped: it takes too long."
-        elif hint is None:
-            right, hint = False, f"its process died ({self.process.exitcode})."
-        self.one.right[self.exercise] = right
+        found = _left(self.folder / self.result)[: len(self.exercises)]
         shutil.rmtree(self.folder, ignore_errors=True)
-        if not right and (self.exercise in self.one.said or hint.startswith("stopped")):
-            self.one.notes.append(f"{self.exercise}: {hint}")
-
-    def __post_init__(self):
-        self.began = time.monotonic()
+        if not found:  # it did not get over its first answer
+            killed = self.process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL)
+            died = f"its process died ({self.process.exitcode})."
+            found = [(False, "it takes too long." if late or killed else died)]
+        for exercise, (right, hint) in zip(self.exercises, found, strict=False):
+            self.one.right[exercise] = right
+            if not right and exercise in self.one.said:
+                self.one.notes.append(f"{exercise}: {hint}")
+        return self.exercises[len(found) :]
 
 
 def _judge_all(handed: list[Handed], seconds: int) -> None:
-    """Judge as many answers at a time as the machine has cores."""
+    """Judge as many files at a time as the machine has cores."""
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["mmdl_lib.exercises._warm"])
-    waiting = deque((one, name) for one in handed for name in sorted(one.answers))
+    waiting = deque((one, sorted(one.answers, key=by_number)) for one in handed)
     running: list[_Job] = []
     with tempfile.TemporaryDirectory(prefix="mmdl-recheck-") as place:
         while waiting or running:
             while waiting and len(running) < (os.cpu_count() or 2):
-                one, exercise = waiting.popleft()
-                if one.spent < FILE:
+                one, exercises = waiting.popleft()
+                if exercises and one.spent < FILE:
                     folder = Path(tempfile.mkdtemp(dir=place))
-                    running.append(_start(server, one, exercise, folder, seconds))
-                else:
-                    one.right[exercise] = False
-                    one.notes.append(
-                        f"{exercise}: not judged, the file takes too long."
-                    )
+                    running.append(_start(server, one, exercises, folder, seconds))
+                elif exercises:
+                    one.right |= dict.fromkeys(exercises, False)
+                    one.notes.append(f"not judged: {', '.join(exercises)}.")
             if running:
                 soonest = min(job.ends for job in running) - time.monotonic()
                 wait([job.process.sentinel for job in running], max(0.0, soonest))
@@ -204,29 +206,36 @@ def _judge_all(handed: list[Handed], seconds: int) -> None:
             over = [j for j in running if j.ends <= now or not j.process.is_alive()]
             for job in over:
                 running.remove(job)
-                job.finish()
+                waiting.appendleft((job.one, job.finish()))
 
 
-def _start(server, one: Handed, exercise: str, folder: Path, seconds: int) -> _Job:
+def _start(server, one: Handed, exercises, folder: Path, seconds: int) -> _Job:
     result = secrets.token_hex(8)
-    given = exercise, one.answers[exercise], str(folder), result, seconds
+    answers = [(exercise, one.answers[exercise]) for exercise in exercises]
+    given = answers, str(folder), result, seconds
     process = server.Process(target=work, args=given, daemon=True)
     process.start()
-    ends = time.monotonic() + WAITING * seconds
-    return _Job(one, exercise, folder, result, process, ends)
+    now = time.monotonic()
+    return _Job(one, exercises, folder, result, process, now, now + WAITING * seconds)
 
 
-def _left(path: Path) -> tuple[bool, str | None]:
-    """What an answer's process says; it may have left anything in the file's place."""
-    try:
+def _left(path: Path) -> list[tuple[bool, str]]:
+    """What a process says of its answers; anything may lie in the file's place.
+
+    What follows the first answer that is not right is not read.
+    """
+    found = []
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                return False, None
-            said = json.loads(file.read(BACK))
-        return said["right"] is True, str(said["hint"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False, None
+            plain = stat.S_ISREG(os.fstat(handle).st_mode)
+            lines = file.read(BACK).splitlines() if plain else []
+        for line in lines:
+            said = json.loads(line)
+            found.append((said["right"] is True, str(said["hint"])))
+            if not found[-1][0]:
+                break
+    return found
 
 
 # the class

@@ -41,7 +41,9 @@ def whole(name, **exercises):
 
 
 def attack(*lines):
-    return {"simclr_2": row(body(*lines)), "vit_1": row({"value": 577})}
+    """Harm between two right answers."""
+    first, last = row({"value": math.log(32768)}), row({"value": 577})
+    return {"clip_1": first, "simclr_2": row(body(*lines)), "vit_1": last}
 
 
 # of a file's exercises: what the CSV says of simclr-2 and vit-1, words of its note
@@ -195,10 +197,10 @@ def test_a_wrong_answer_that_says_so_gets_no_note(harm):
 
 
 @pytest.mark.parametrize("name", HARM)
-def test_harmful_code_harms_nothing_and_its_neighbor_counts(harm, name):
+def test_harmful_code_harms_nothing_and_its_neighbors_count(harm, name):
     line = harm[f"score-{name}.json"]
     _, right, words = HARM[name]
-    assert (line["simclr-2"], line["vit-1"]) == (right, "1")
+    assert (line["clip-1"], line["simclr-2"], line["vit-1"]) == ("1", right, "1")
     assert words in line["note"] and len(line["note"]) < 600
     assert "precious" not in line["note"].replace("precious.txt", "")
 
@@ -258,6 +260,6 @@ def test_what_a_process_leaves_is_not_believed(tmp_path, kind):
     elif kind == "link":
         path.symlink_to(tmp_path / "true")
     elif kind != "missing":
-        path.write_text({"other": '{"right": 1}', "huge": " " * 10_000 + true}[kind])
-    assert _recheck._left(path) == (False, None)
-    assert _recheck._left(tmp_path / "true") == (True, "")
+        path.write_text({"other": '{"right": true}', "huge": " " * 10**6 + true}[kind])
+    assert _recheck._left(path) == []
+    assert _recheck._left(tmp_path / "true") == [(True, "")]
