@@ -257,7 +257,7 @@ def main(arguments: list[str]) -> int:
             print(f"{len(changed)} notebooks stripped.")
             return 0
         if command == "student" and len(rest) == 1:
-            *written, archive = students.write(Path(rest[0]))
+            *written, _, archive = students.write(Path(rest[0]))
             print(f"{len(written)} notebooks written to {rest[0]}, all in {archive}.")
             return 0
     except ValueError as error:

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from classroom.chapters import ROOT, exercises, tags
 
-FOLDER, ARCHIVE = "student", "student-notebooks.zip"
+FOLDER, ARCHIVE, CONFIG = "student", "student-notebooks.zip", "nbgrader_config.py"
 SCHEMA = 3  # of nbgrader's metadata
 DATE = (2026, 1, 1, 0, 0, 0)  # in the archive: the same notebooks, the same bytes
 FENCE = re.compile(r"^(?P<fence>`{3,}|:{3,})\{(?P<name>[\w-]+)\}\s*(?P<title>.*)$")
@@ -26,6 +26,11 @@ CODE = re.compile(
     r"^(?P<indent>[ \t]*)#+ ?BEGIN SOLUTION.*?#+ ?END SOLUTION[^\n]*", re.S | re.M
 )
 DESIGN = re.compile(r"\*\*(?P<number>\d+)\. Design\b")
+NBGRADER = """# For a course's folder: nbgrader reads this where it is started.
+c = get_config()  # noqa: F821
+c.ClearSolutions.enabled = False  # the blanks are blank already
+c.Execute.timeout = 600  # seconds for a cell: some train
+"""
 HAND_IN = """## Hand in
 
 Write your name between the quotes and run the cell: it judges your answers again and
@@ -38,7 +43,8 @@ if name:
 
 
 def write(out: Path, source: Path = ROOT / "notebooks") -> list[Path]:
-    """The student version of all notebooks in `out/student`, and all in one archive.
+    """The student version of all notebooks in `out/student`, also as one archive, and
+    settings for nbgrader.
 
     Returns:
         What was written; the archive is last.
@@ -63,7 +69,8 @@ def write(out: Path, source: Path = ROOT / "notebooks") -> list[Path]:
         except ValueError as error:
             raise ValueError(f"{path.name}: {error}") from error
         nbformat.write(notebook, copy)
-    return [*written, _archive(out / ARCHIVE, written)]
+    (out / CONFIG).write_text(NBGRADER, "utf-8")
+    return [*written, out / CONFIG, _archive(out / ARCHIVE, written)]
 
 
 def _archive(path: Path, files: list[Path]) -> Path:
