@@ -1,6 +1,6 @@
 """What the tags of a notebook say about teaching it.
 
-A cell tagged `slide` is on the chapter's deck. A cell tagged `predict` asks a question:
+A cell tagged `slide` is on the chapter's deck. So is one tagged `predict`, which asks:
 
     **Predict.** The side of the patch is halved. What does attention cost?
 
@@ -108,8 +108,8 @@ class Chapter:
 
     @cached_property
     def slides(self) -> list[dict]:
-        """The cells of the deck."""
-        return [cell for cell in self.cells if "slide" in tags(cell)]
+        """The cells of the deck; questions always belong to it."""
+        return [cell for cell in self.cells if on_deck(cell)]
 
     @cached_property
     def questions(self) -> list[Question]:
@@ -184,6 +184,11 @@ def tags(cell: dict) -> list[str]:
 def words(cell: dict) -> str:
     """The source of a cell."""
     return "".join(cell["source"])
+
+
+def on_deck(cell: dict) -> bool:
+    """Whether a cell has a slide."""
+    return bool({"slide", "predict"} & set(tags(cell)))
 
 
 def is_prose(cell: dict) -> bool:
