@@ -1,7 +1,5 @@
 """Notebooks without solutions, with blanks that mark themselves.
 
-    python -m classroom.students OUT       (with tools/ on the path)
-
 An exercise becomes two cells: the blank, and a check whose last line is the number of
 points. That is how nbgrader counts, and what a student without it sees; the cells
 carry its metadata. Below a design stands a cell for words, which is marked by hand.
@@ -9,7 +7,6 @@ carry its metadata. Below a design stands a cell for words, which is marked by h
 
 import ast
 import re
-import sys
 import zipfile
 from pathlib import Path
 
@@ -240,7 +237,3 @@ def _is_solution(opened: re.Match, design: bool) -> bool:
     titled = opened["name"] in ("admonition", "dropdown")
     told = opened["title"].lower().startswith("solution")
     return opened["name"] == "solution" or (titled and (told or design))
-
-
-if __name__ == "__main__":
-    print("\n".join(map(str, write(Path(sys.argv[1])))))
