@@ -1,4 +1,4 @@
-.PHONY: help new test book class serve check zip clean newest environment style fast notebooks pages site chromium
+.PHONY: help new test book class serve check zip clean newest nbgrader environment style fast notebooks pages site chromium
 PYTHON ?= python3
 BIN = .venv/bin
 VENDOR = book/_static/vendor
@@ -67,8 +67,17 @@ new: .venv/stamp  ## lay out a chapter: make new slug=glide section=3.2.4 (title
 test:  ## everything: check, the built site in a browser, all notebooks; seconds by part
 	@$(PYTHON) tools/seconds.py chromium environment style fast notebooks pages site
 
+.venv-nbgrader/stamp: requirements-nbgrader.txt
+	$(PYTHON) -m venv .venv-nbgrader
+	.venv-nbgrader/bin/pip install -q -r requirements-nbgrader.txt
+	touch $@
+
+# named, as no other target collects it: nbgrader lies in an environment of its own
+nbgrader: .venv/stamp .venv-nbgrader/stamp  ## the student notebooks in nbgrader: released, handed in, marked
+	$(BIN)/pytest -q tests/classroom/nbgrader_marks.py
+
 newest:  ## the tests of check with the newest of every package, in an environment of its own
 	sh tools/newest.sh $(PYTHON)
 
 clean:  ## remove the environments and the built site
-	rm -rf .venv _build node_modules $(VENDOR)
+	rm -rf .venv .venv-nbgrader _build node_modules $(VENDOR)

@@ -2,7 +2,7 @@
 
     python tools/notebooks.py check            report what a notebook must not have
     python tools/notebooks.py strip            remove outputs not kept on purpose
-    python tools/notebooks.py student OUT      copies without solutions, for a class
+    python tools/notebooks.py student OUT      versions without solutions, for a class
 
 `check` and `strip` take paths after the command; without any they look at `notebooks/`.
 """
@@ -18,6 +18,7 @@ import warnings
 from pathlib import Path
 
 import nbformat
+from classroom import students
 from nbstripout._utils import strip_output
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,11 +29,6 @@ ALT = 20  # letters of the shortest useful alternative text
 TITLE = r"# \d+(\.\d+)+ \S"  # the plan and the contents get the number from here
 KERNEL = "python3"  # nbval runs no cell of a notebook that names another
 UNTOUCHED = {"torch", "numpy"}  # what the first cell must leave as Colab has it
-
-FENCE = re.compile(r"^(?P<fence>`{3,}|:{3,})\{(?P<name>[\w-]+)\}\s*(?P<title>.*)$")
-CODE = re.compile(
-    r"^(?P<indent>[ \t]*)#+ ?BEGIN SOLUTION.*?#+ ?END SOLUTION[^\n]*", re.S | re.M
-)
 
 
 # what the rules read from the library and its project file
@@ -238,80 +234,6 @@ def strip(path: Path) -> bool:
     return True
 
 
-# student
-
-
-def without_solutions(notebook):
-    """A copy without cells tagged `solution` and without solution blocks."""
-    student = nbformat.from_dict(notebook)
-    cells, hidden = [], False
-    for cell in notebook.cells:
-        cell = nbformat.from_dict(cell)
-        before = cell.source
-        if cell.cell_type == "markdown":
-            cell.source, hidden = _without_blocks(before, hidden)
-        elif hidden:
-            continue
-        else:
-            cell.source = CODE.sub(r"\g<indent>...", before)
-            if cell.source != before:
-                cell.outputs, cell.execution_count = [], None
-        emptied = before.strip() and not cell.source.strip()
-        if "solution" not in _tags(cell) and not emptied:
-            cells.append(cell)
-    if hidden:
-        raise ValueError("expected {solution-end} after {solution-start}, got none.")
-    student.cells = cells
-    return student
-
-
-def _without_blocks(source: str, hidden: bool) -> tuple[str, bool]:
-    """Markdown without solutions; `hidden` is whether a gated solution is open."""
-    kept, closing = [], None
-    for line in source.splitlines():
-        opened = FENCE.match(line)
-        if closing is not None:
-            closing = None if line.rstrip() == closing else closing
-        elif opened and opened["name"] in ("solution-start", "solution-end"):
-            hidden = opened["name"] == "solution-start"
-            closing = opened["fence"]
-        elif opened and not hidden and _is_solution(opened):
-            closing = opened["fence"]
-        elif not hidden:
-            kept.append(line)
-    if closing is not None:
-        raise ValueError(f"expected the solution block to end with {closing}.")
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip("\n"), hidden
-
-
-def _is_solution(opened: re.Match) -> bool:
-    titled = opened["name"] in ("admonition", "dropdown")
-    return opened["name"] == "solution" or (
-        titled and opened["title"].lower().startswith("solution")
-    )
-
-
-def student(out: Path, source: Path = ROOT / "notebooks") -> list[Path]:
-    """Write the student version of all notebooks under `out`.
-
-    Raises:
-        ValueError: `out` lies inside the notebooks themselves.
-    """
-    if out.resolve().is_relative_to(source.resolve()):
-        raise ValueError(f"expected a folder outside of {source.name}, got {out}.")
-    written = []
-    for path in _notebooks([source]):
-        copy = out / path.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        notebook = nbformat.read(path, as_version=4)
-        try:
-            nbformat.write(without_solutions(notebook), copy)
-        except ValueError as error:
-            raise ValueError(f"{path.name}: {error}") from error
-        written.append(copy)
-    return written
-
-
 # command line
 
 
@@ -335,7 +257,8 @@ def main(arguments: list[str]) -> int:
             print(f"{len(changed)} notebooks stripped.")
             return 0
         if command == "student" and len(rest) == 1:
-            print(f"{len(student(Path(rest[0])))} notebooks written to {rest[0]}.")
+            *written, _, archive = students.write(Path(rest[0]))
+            print(f"{len(written)} notebooks written to {rest[0]}, all in {archive}.")
             return 0
     except ValueError as error:
         print(error)

@@ -8,5 +8,6 @@ one example by luck does not pass. Below the functions stand two tables by numbe
 
 from mmdl_lib.exercises._answers import ANY, Hint, call, judge, numbers
 from mmdl_lib.exercises._check import check
+from mmdl_lib.exercises._score import score
 
-__all__ = ["ANY", "Hint", "call", "check", "judge", "numbers"]
+__all__ = ["ANY", "Hint", "call", "check", "judge", "numbers", "score"]

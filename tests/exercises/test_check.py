@@ -1,6 +1,7 @@
 """The checker: blank, right, wrong and unknown, and what a reader's code may do."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -88,6 +89,14 @@ def test_gradients_are_on_while_an_answer_runs_and_off_again_after():
     with torch.no_grad():
         assert call(lambda x: torch.tensor(torch.is_grad_enabled()), torch.ones(1))
         assert not torch.is_grad_enabled()
+
+
+def test_an_answer_that_warns_is_judged_in_silence(recwarn):
+    def limit(positive, negative):
+        warnings.warn("deprecated", stacklevel=1)
+        return (negative.max() - positive).relu()
+
+    assert check("simclr-2", limit) and not recwarn.list
 
 
 def test_a_mistake_has_to_fit_in_every_case():
