@@ -25,6 +25,7 @@ FILES = {
     "claims": "recipes/{slug}.toml",
     "exercises": "mmdl_lib/exercises/{slug}.py",
     "coverage": "book/coverage/{slug}.csv",
+    "teaching": "book/teaching/{slug}.toml",
 }
 # a part in `_toc.yml`, with its chapters
 BLOCK = re.compile(

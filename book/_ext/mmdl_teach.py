@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from classroom import chapters, plans  # noqa: E402
 
 EXECUTED = "_build/executed"
+PUBLISHED = "gh-pages"  # the branch that holds the site, see CONTRIBUTING.md
 TOOK = re.compile(r"this run: (\d+) s .*?, ([\d,]+) MB")
 # what a chapter's pack holds: name, file below class/
 PACK = {
@@ -31,7 +32,7 @@ PACK = {
     "quiz for Moodle": "quiz/{slug}-quiz-moodle.xml",
     "quiz as QTI": "quiz/{slug}-quiz-qti.zip",
 }
-HEAD = ("slides", "notebook for students")
+HEAD = ("slides",)
 WIDE, HIGH, BETWEEN, BELOW = 152, 44, 14, 40  # boxes of the map, in pixels
 
 
@@ -47,6 +48,8 @@ def links(app, doctree) -> None:
     places = [("Colab", colab(settings, file))]
     if not slug.endswith("_further"):
         up = "../" * file.count("/")
+        student = f"class/{PACK['notebook for students'].format(slug=slug)}"
+        places.append(("Colab for students", colab(settings, student, PUBLISHED)))
         places += [(name, f"{up}class/{PACK[name].format(slug=slug)}") for name in HEAD]
     places.append(("cite", app.builder.get_relative_uri(file, "book/cite")))
     shown = [f'<a href="{html.escape(url)}">{name}</a>' for name, url in places]
@@ -56,11 +59,12 @@ def links(app, doctree) -> None:
     title.parent.insert(title.parent.index(title) + 1, line)
 
 
-def colab(settings: dict, file: str) -> str:
+def colab(settings: dict, file: str, branch: str = "") -> str:
     """The address at which Colab opens a notebook of the book."""
     place = settings["repository_url"].removeprefix("https://github.com/")
     host = settings["launch_buttons"]["colab_url"]
-    return f"{host}/github/{place}/blob/{settings['repository_branch']}/{file}.ipynb"
+    branch = branch or settings["repository_branch"]
+    return f"{host}/github/{place}/blob/{branch}/{file.removesuffix('.ipynb')}.ipynb"
 
 
 def measured(copy: Path) -> str:
