@@ -105,13 +105,13 @@ def test_a_file_has_a_title_a_language_tags_and_page_numbers(printed):
         assert root["/MarkInfo"]["/Marked"]
         assert [m.title for m in printed[name].outline if not isinstance(m, list)]
     last = printed["book"].pages[-1].extract_text()
-    assert "9.2 Toys 2" in last.splitlines()[-2:][0] + last.splitlines()[-1]
-    assert last.split()[-1] == str(len(printed["book"].pages))
+    # the foot of a page comes first in a file
+    assert last.split()[:4] == ["9.2", "Toys", "2", "3"]
 
 
 def test_the_book_says_where_its_chapters_begin_and_links_them(printed):
     front = " ".join(printed["book"].pages[0].extract_text().split())
-    assert front.startswith("Multimodal Deep Learning 9.1 Toys 1 2 9.2 Toys 2 3")
+    assert front.startswith("1 Multimodal Deep Learning 9.1 Toys 1 2 9.2 Toys 2 3")
     assert len(printed["book"].pages) == 3
     inner = [n.get_object() for n in printed["book"].pages[1]["/Annots"]]
     assert any("/Dest" in note or "/D" in note.get("/A", {}) for note in inner)
@@ -133,7 +133,7 @@ def test_a_chapter_that_begins_elsewhere_than_expected_is_printed_again(tmp_path
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (r"\(\frac{1\)", "one: expected formulas of known signs, got"),
+        (r"\(\frac\)", "one: expected formulas of known signs, got"),
         (
             '<img src="gone.png" alt="A dot">',
             "one: expected the picture .*gone.png, got",
@@ -184,8 +184,7 @@ def test_nothing_is_wider_than_the_page(simclr, printed, tmp_path):
 def test_every_page_is_numbered_and_no_heading_stands_last(simclr):
     headings = []
     for number, page in enumerate(simclr.pages, start=1):
-        lines = page.extract_text_lines()
+        lines = sorted(page.extract_text_lines(), key=lambda line: line["top"])
         assert lines[-1]["text"].endswith(f" {number}")
-        size = lines[-2]["chars"][0]["size"] if len(lines) > 1 else 0
-        headings.append(size)
+        headings.append(lines[-2]["chars"][0]["size"])
     assert max(headings) < 10.5

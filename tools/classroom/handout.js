@@ -153,7 +153,7 @@
 
   // What must not be on paper
   const faults = () => {
-    const wrong = document.querySelector("mjx-merror, [data-mjx-error]");
+    const wrong = document.querySelector("mjx-merror, mjx-mtext[style*='red']");
     const gone = [...document.images].find((image) => !image.complete ||
       !image.naturalWidth);
     return [
