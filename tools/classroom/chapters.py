@@ -1,6 +1,6 @@
 """What the tags of a notebook say about teaching it.
 
-A cell tagged `slide` is on the chapter's deck. A cell tagged `predict` asks a question:
+A cell tagged `slide` is on the chapter's deck. So is one tagged `predict`, which asks:
 
     **Predict.** The side of the patch is halved. What does attention cost?
 
@@ -57,6 +57,17 @@ NEED = re.compile(r"^\| you need \|(?P<cell>.*)\|$", re.M)
 DOCUMENT = re.compile(r"\{doc\}`(?:[^`<]*<)?([^`>]+)>?`")
 
 
+# what is no reading on the way through a chapter: folded text, formulas, labels
+ASIDE = re.compile(
+    r"^(?P<fence>:{3,}|`{3,})\{(?:dropdown|admonition|solution)\}.*?^(?P=fence)$"
+    r"|\$\$.*?\$\$(?: *\(eq-[\w-]+\))?|^\([\w-]+\)=$",
+    re.S | re.M,
+)
+FORMULA = re.compile(r"\$[^$\n]+\$")
+ROLE = re.compile(r"\{[\w:]+\}`([^`<]*)(?:<[^`]*>)?`")
+WORD = re.compile(r"[\w.,'’%-]*\w[\w.,'’%-]*")
+
+
 class Question(NamedTuple):
     """A `predict` cell."""
 
@@ -108,8 +119,8 @@ class Chapter:
 
     @cached_property
     def slides(self) -> list[dict]:
-        """The cells of the deck."""
-        return [cell for cell in self.cells if "slide" in tags(cell)]
+        """The cells of the deck; questions always belong to it."""
+        return [cell for cell in self.cells if on_deck(cell)]
 
     @cached_property
     def questions(self) -> list[Question]:
@@ -141,6 +152,14 @@ class Chapter:
                 f"{self.slug}: expected a list of goals in the first cell."
             )
         return ITEM.findall(found["list"])
+
+    @cached_property
+    def length(self) -> int:
+        """Words to read on the way through; a formula in a line counts as one."""
+        text = "\n\n".join(words(cell) for cell in self.cells if is_prose(cell))
+        for pattern, word in ((ASIDE, ""), (FORMULA, "x"), (ROLE, r"\1")):
+            text = pattern.sub(word, text)
+        return len(WORD.findall(text))
 
     @cached_property
     def needs(self) -> list[str]:
@@ -184,6 +203,11 @@ def tags(cell: dict) -> list[str]:
 def words(cell: dict) -> str:
     """The source of a cell."""
     return "".join(cell["source"])
+
+
+def on_deck(cell: dict) -> bool:
+    """Whether a cell has a slide."""
+    return bool({"slide", "predict"} & set(tags(cell)))
 
 
 def is_prose(cell: dict) -> bool:
