@@ -106,7 +106,7 @@ def test_a_file_has_a_title_a_language_tags_and_page_numbers(printed):
         assert [m.title for m in printed[name].outline if not isinstance(m, list)]
     last = printed["book"].pages[-1].extract_text()
     # the foot of a page comes first in a file
-    assert last.split()[:4] == ["9.2", "Toys", "2", "3"]
+    assert " ".join(last.split()).startswith("39.2 Toys 2 ")
 
 
 def test_the_book_says_where_its_chapters_begin_and_links_them(printed):
@@ -126,7 +126,7 @@ def test_a_chapter_that_begins_elsewhere_than_expected_is_printed_again(tmp_path
         handouts.book(page, of, [2, 9], tmp_path / "book.pdf")
     front = PdfReader(tmp_path / "book.pdf").pages[0].extract_text()
     assert " ".join(front.split()).startswith(
-        f"{handouts.BOOK} 9.1 Toys 1 2 9.2 Toys 2 3"
+        f"1 {handouts.BOOK} 9.1 Toys 1 2 9.2 Toys 2 3"
     )
 
 
