@@ -59,6 +59,7 @@ def only_needed_files(app, pagename, templatename, context, doctree):
 def add_own_files(app):
     """Our style sheet, and the script that starts the demos."""
     app.add_css_file("custom.css", priority=900)
+    app.add_css_file("print.css", priority=901, media="print")
     there = any(RUNTIME.glob("*.wasm"))
     if not there:
         LOG.info("onnxruntime-web is not there: demos show their still picture.")
