@@ -28,11 +28,12 @@ TOOK = re.compile(r"this run: (\d+) s .*?, ([\d,]+) MB")
 # what a chapter's pack holds: name, file below class/
 PACK = {
     "slides": "slides/{slug}.html",
+    "handout": "handouts/{slug}.pdf",
     "notebook for students": "student/{slug}.ipynb",
     "quiz for Moodle": "quiz/{slug}-quiz-moodle.xml",
     "quiz as QTI": "quiz/{slug}-quiz-qti.zip",
 }
-HEAD = ("slides",)
+HEAD = ("slides", "handout")
 WIDE, HIGH, BETWEEN, BELOW = 152, 44, 14, 40  # boxes of the map, in pixels
 
 

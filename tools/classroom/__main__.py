@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from classroom import quiz, slides, students  # noqa: E402
+from classroom import handouts, quiz, slides, students  # noqa: E402
 from classroom.chapters import ROOT, chapters  # noqa: E402
 
 
@@ -25,6 +25,7 @@ def main(root: Path = ROOT) -> int:
         slides.check(pack / "slides", written)
         files += quiz.write(pack / "quiz", written)
         files += students.write(pack)
+        files += handouts.write(site, pack / "handouts", written)
     except (ValueError, RuntimeError, FileNotFoundError) as error:
         print(error)
         return 1
