@@ -8,8 +8,6 @@ import traitlets
 from mmdl_lib import demos
 from mmdl_lib.demos._widget import DemoWidget
 
-FACTS = demos.HERE / "clip_table/facts.json"
-
 
 class Widget(DemoWidget):
     """Choose three pairs and a temperature; see CLIP's loss."""
@@ -22,5 +20,6 @@ class Widget(DemoWidget):
 
     @classmethod
     def page(cls) -> tuple[list[Path], dict]:
-        known = json.loads(FACTS.read_text("utf-8")) if FACTS.exists() else {}
-        return [FACTS], {"facts": known}
+        file = demos.HERE / "clip_table/facts.json"
+        known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        return [file], {"facts": known}

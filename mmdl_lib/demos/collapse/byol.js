@@ -43,8 +43,12 @@ export function product(a, b, { left = false, right = false } = {}) {
   return { ...out, cols, data };
 }
 
-const transposed = (x) => matrix(x.cols, x.rows, (i) =>
-  x.data[(i % x.rows) * x.cols + Math.floor(i / x.rows)]);
+function transposed({ rows, cols, data }) {
+  const out = matrix(cols, rows);
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < cols; j++) out.data[j * rows + i] = data[i * cols + j];
+  return out;
+}
 
 const addRow = (x, row) => matrix(x.rows, x.cols, (i) => x.data[i] + row.data[i % x.cols]);
 
@@ -117,14 +121,14 @@ export function forward(net, x, norm = true) {
   return { x, normed, hidden, out: addRow(product(hidden, net.w2), net.b2) };
 }
 
-/** From the gradient of the output to that of the weights, and of the input `x`. */
+/** From the gradient of the output to that of the weights; `before` gives that of the input. */
 export function backward(net, { x, normed, hidden }, gradient) {
   const back = product(gradient, net.w2, { right: true });
   const open = matrix(back.rows, back.cols, (i) => normed.out.data[i] > 0 ? back.data[i] : 0);
   const first = normed.deviation ? normalizeBack(open, normed) : open;
   return { w1: product(x, first, { left: true }), b1: sumRows(first),
     w2: product(hidden, gradient, { left: true }), b2: sumRows(gradient),
-    x: product(first, net.w1, { right: true }) };
+    before: () => product(first, net.w1, { right: true }) };
 }
 
 // ---- the loss: 2 - 2 cos, mean over the rows, and its gradient on both sides
@@ -181,7 +185,7 @@ export function lossAndGradients(state, pair) {
     if (parts.predictor) {
       const part = backward(predictor, q, back);
       add(gradients.predictor, part);
-      back = part.x;
+      back = part.before();
     }
     add(gradients.online, backward(online, z, back));
     if (!parts.stop) add(gradients.online, backward(online, wanted, found.other));
