@@ -1,7 +1,16 @@
 """What is read from the tags of a notebook, and what is refused."""
 
+import copy
+
 import pytest
-from classroom.chapters import asked, chapters, check_computed, check_tags, exercises
+from classroom.chapters import (
+    asked,
+    chapters,
+    check_computed,
+    check_tags,
+    exercises,
+    tags,
+)
 
 QUESTION = """### A heading
 Sides are halved.
@@ -96,6 +105,35 @@ def test_every_chapter_has_what_a_class_needs(chapter):
     assert chapter.questions
     assert len(chapter.slides) in range(10, 22)
     assert chapter.slug not in chapter.needs
+
+
+@pytest.mark.parametrize("chapter", WRITTEN, ids=[c.slug for c in WRITTEN])
+def test_a_main_path_is_short(chapter):
+    assert 1000 < chapter.length <= 2800
+    shown = [
+        c for c in chapter.cells if "show" in tags(c) and "solution" not in tags(c)
+    ]
+    assert 5 < len(shown) <= 25
+
+
+def test_folded_text_formulas_and_labels_are_no_words_to_read():
+    chapter = copy.copy(WRITTEN[0])
+    text = """(x-label)=
+## Three words here
+
+Of $a + b$ and {term}`two words <other>`, 12.5 %.
+
+$$
+x = y
+$$ (eq-x)
+
+:::{dropdown} Answer
+Not this.
+:::"""
+    chapter.cells = [cell(text)]
+    chapter.__dict__.pop("length", None)
+    # Three words here Of x and two words 12.5
+    assert chapter.length == 9
 
 
 def test_two_exercises_of_one_number_are_refused():

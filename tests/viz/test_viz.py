@@ -211,6 +211,15 @@ def test_labels_are_escaped():
     assert "&lt;b&gt;&amp;" in page
 
 
+@pytest.mark.parametrize("value", [0.3, 0.983, 1])
+def test_no_tick_of_bars_lies_beyond_their_limits(value):
+    page = viz.bars(
+        {"a": value, "long name": 0.5}, limits=(0, 1), **WORDS
+    )._repr_html_()
+    ticks = [float(x) for x in re.findall(r">([\d.]+)<", page)]
+    assert 1.0 in ticks and max(ticks) == 1
+
+
 def test_limits_make_figures_comparable():
     for kind in ("curve", "bars", "heat"):
         grounds = []

@@ -57,6 +57,17 @@ NEED = re.compile(r"^\| you need \|(?P<cell>.*)\|$", re.M)
 DOCUMENT = re.compile(r"\{doc\}`(?:[^`<]*<)?([^`>]+)>?`")
 
 
+# what is no reading on the way through a chapter: folded text, formulas, labels
+ASIDE = re.compile(
+    r"^(?P<fence>:{3,}|`{3,})\{(?:dropdown|admonition|solution)\}.*?^(?P=fence)$"
+    r"|\$\$.*?\$\$(?: *\(eq-[\w-]+\))?|^\([\w-]+\)=$",
+    re.S | re.M,
+)
+FORMULA = re.compile(r"\$[^$\n]+\$")
+ROLE = re.compile(r"\{[\w:]+\}`([^`<]*)(?:<[^`]*>)?`")
+WORD = re.compile(r"[\w.,'’%-]*\w[\w.,'’%-]*")
+
+
 class Question(NamedTuple):
     """A `predict` cell."""
 
@@ -141,6 +152,14 @@ class Chapter:
                 f"{self.slug}: expected a list of goals in the first cell."
             )
         return ITEM.findall(found["list"])
+
+    @cached_property
+    def length(self) -> int:
+        """Words to read on the way through; a formula in a line counts as one."""
+        text = "\n\n".join(words(cell) for cell in self.cells if is_prose(cell))
+        for pattern, word in ((ASIDE, ""), (FORMULA, "x"), (ROLE, r"\1")):
+            text = pattern.sub(word, text)
+        return len(WORD.findall(text))
 
     @cached_property
     def needs(self) -> list[str]:
