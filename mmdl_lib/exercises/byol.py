@@ -61,20 +61,6 @@ def exercise_3(answer) -> None:
 
 
 def exercise_4(answer) -> None:
-    """Change the code: share a batch among clusters.
-
-    Write `sinkhorn(scores, epsilon, iterations)` for scores (b, k): the exponential of
-    scores / epsilon; then, so many times, divide each column by its sum and each row by
-    its sum.
-
-    Raises:
-        Hint: rows first, one kind only, epsilon multiplied, no exponential, too often.
-    """
-    scores = torch.rand(8, 3, generator=generator(1)) * 2 - 1
-    judge(answer, SOLUTIONS[4], MISTAKES[4], cases=[(scores, 0.3, 2)])
-
-
-def exercise_5(answer) -> None:
     """Investigate: write a smoke detector.
 
     Write `diagnose(p)` for probabilities (n, k) of n pictures over k outputs. Return
@@ -129,21 +115,6 @@ def _unscaled(q1: Tensor, q2: Tensor, z1: Tensor, z2: Tensor) -> Tensor:
     return ((q1 - z2) ** 2 + (q2 - z1) ** 2).sum(1).mean()
 
 
-def _start(scores: Tensor, epsilon: float) -> Tensor:
-    return (scores / epsilon).exp()
-
-
-def _sinkhorn(axes: tuple = (0, 1), start=_start, more: int = 0):
-    def sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
-        q = start(scores, epsilon)
-        for _ in range(iterations + more):
-            for axis in axes:
-                q = q / q.sum(axis, keepdim=True)
-        return q
-
-    return sinkhorn
-
-
 def _entropy(p: Tensor) -> Tensor:
     return -(p * p.clamp(min=1e-12).log()).sum(-1)
 
@@ -161,9 +132,8 @@ def _swapped(p: Tensor) -> str:
 
 
 ONE_WAY = "that is one direction: swap the views and add."
-TIMES = "respect the number of iterations."
 
-SOLUTIONS = {1: 4, 2: _half_life, 3: _loss, 4: _sinkhorn(), 5: _diagnose}
+SOLUTIONS = {1: 4, 2: _half_life, 3: _loss, 4: _diagnose}
 MISTAKES = {
     1: [
         (2, "that is one direction, eq. (2): the symmetrized loss adds both."),
@@ -222,30 +192,6 @@ MISTAKES = {
         (lambda q, r, y, z: _loss(q, r.detach(), y, z), "one of the predictions"),
     ],
     4: [
-        (
-            _sinkhorn((1, 0)),
-            "columns first, then rows: the last step makes rows sum to one.",
-        ),
-        (
-            _sinkhorn((1,)),
-            "that is a softmax: the columns have to share the batch, too.",
-        ),
-        (_sinkhorn((0,)), "rows have to sum to one at the end, too."),
-        (
-            _sinkhorn(start=lambda s, e: (s * e).exp()),
-            "divide by epsilon, do not multiply.",
-        ),
-        (
-            _sinkhorn(start=lambda s, e: s / e),
-            "start with the exponential of the scores.",
-        ),
-        (_sinkhorn(start=lambda s, e: s.exp()), "where is epsilon?"),
-        (_sinkhorn(more=-1), TIMES),
-        (_sinkhorn(more=1), TIMES),
-        (lambda s, e, i: _start(s, e), "columns and rows have to be scaled."),
-        (lambda s, e, i: s.T, "expected numbers of shape (8, 3), got shape (3, 8)."),
-    ],
-    5: [
         (lambda p: "collapsed", 'return "healthy", "uniform" or "one-hot".'),
         (lambda p: p, 'return "healthy", "uniform" or "one-hot".'),
         (lambda p: "healthy", "all three cases get the same answer"),

@@ -37,6 +37,7 @@ from torch import Tensor, nn
 
 from mmdl_lib.core import Config, Model
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
+from mmdl_lib.nn.average import follow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +76,6 @@ def decay_rate(step: int, tau: float, steps: int | None) -> float:
         return tau
     # tau = 1 - (1 - tau_base) (cos(pi k / K) + 1) / 2
     return 1 - (1 - tau) * (math.cos(math.pi * min(step, steps) / steps) + 1) / 2
-
-
-@torch.no_grad()
-def move(target: nn.Module, online: nn.Module, tau: float) -> None:
-    """Let the target's weights follow those of the online net."""
-    pairs = zip(target.parameters(), online.parameters(), strict=True)
-    for xi, theta in pairs:
-        # eq. (1): xi <- tau xi + (1 - tau) theta
-        xi.lerp_(theta, 1 - tau)
 
 
 class Network(nn.Module):
@@ -202,8 +194,9 @@ class BYOL(Model):
     def after_step(self, step: int, *, phase="main") -> None:
         """The target follows; with tau = 1 it never moves, with 0 it is a copy."""
         if self.target is not None:
+            # eq. (1): xi <- tau xi + (1 - tau) theta
             tau = decay_rate(step, self.config.tau, self.config.steps)
-            move(self.target, self.online, tau)
+            follow(self.target, self.online, tau)
 
     def bootstrap_from(self, other: "BYOL") -> None:
         """Take the online net of another model as the target (section 3).

@@ -11,7 +11,7 @@ from tests.lab.making import recipe
 ROOT = Path(__file__).resolve().parents[2]
 # where another group than the first is run; a new recipe needs no line here
 ARMS = {
-    "byol": "sides",
+    "byol": "swav",
     "clip_claims": "shift",
     "efficientnet": "axes",
     "history": "dropout",

@@ -13,7 +13,6 @@ from mmdl_lib.models.byol import (
     TINY,
     BYOLConfig,
     decay_rate,
-    move,
     regression_loss,
 )
 
@@ -66,12 +65,12 @@ def test_tau_rises_from_its_base_to_one_along_half_a_cosine():
 
 
 def test_the_target_keeps_tau_of_itself_and_takes_the_rest_from_the_online_net():
-    target, online = nn.Linear(2, 1, bias=False), nn.Linear(2, 1, bias=False)
-    target.weight.data = torch.tensor([[1.0, 0.0]])
-    online.weight.data = torch.tensor([[0.0, 10.0]])
-    move(target, online, 0.9)
-    assert target.weight[0].tolist() == pytest.approx([0.9, 1.0])
-    assert online.weight[0].tolist() == [0, 10]
+    model = fresh(tau=0.9)
+    target, online = (n.projector[2].bias.data for n in (model.target, model.online))
+    target.copy_(torch.arange(32.0)), online.fill_(10.0)
+    model.after_step(0)
+    assert target.tolist() == pytest.approx([0.9 * i + 1 for i in range(32)])
+    assert (online == 10).all()
 
 
 def test_the_average_over_many_steps_is_an_exponential_one():
