@@ -19,8 +19,7 @@ from mmdl_lib.data.shapes import to_float
 from mmdl_lib.lab.woven import SIDE, WEAVES, woven
 from mmdl_lib.models.efficientnet import EfficientNet, StageSpec
 
-TRAIN, TEST, BATCH, RATE = 4000, 2000, 64, 1e-2
-STEPS = 600  # with 300 the narrow nets wait on a plateau for a time that varies
+TRAIN, TEST, STEPS, BATCH, RATE = 4000, 2000, 300, 64, 1e-2
 BASE = EfficientNet.PRESETS["tiny"]
 NARROW, FINE, BUDGET = 0.5, 24, 4  # the base, and times its cost for a scaled net
 

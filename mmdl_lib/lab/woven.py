@@ -78,16 +78,14 @@ def _threads(scenes: Scenes, weave: Tensor, contrast, noise, g: torch.Generator)
     # only blocks that lie wholly inside are woven, or a border would give them away
     inside = (scenes.coverage(SIDE)[:, :1] > 0.99).float()
     blocks = -F.max_pool2d(-inside, SIDE // COARSE)
-    first = torch.randint(2, (b, 1, 1), generator=g)
-    sign = 2 * torch.randint(2, (b, 1, 1), generator=g) - 1
-    cloth = F.interpolate(blocks, THREADS) * (sign * _cloth(weave, first))[:, None]
+    cloth = F.interpolate(blocks, THREADS) * _cloth(weave)[:, None]
     grain = torch.randn(b, 3, THREADS, THREADS, generator=g)
     return F.interpolate(contrast * cloth + noise * grain, SIDE)
 
 
-def _cloth(weave: Int[Tensor, " b"], first: Int[Tensor, "b 1 1"]):
+def _cloth(weave: Int[Tensor, " b"]):
     """Threads of -1 and 1, (b, 24, 24): two kinds of blocks as on a chess board."""
     place = torch.arange(THREADS) // (THREADS // COARSE)
-    turn = (place + place[:, None] + first) % 2
+    turn = (place + place[:, None]) % 2
     kinds = BLOCKS.repeat(1, COARSE, COARSE)[torch.tensor(list(WEAVES.values()))[weave]]
     return torch.where(turn == 0, kinds[:, 0], kinds[:, 1])
