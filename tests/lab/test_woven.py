@@ -40,6 +40,20 @@ def test_the_label_names_the_weave(name):
     assert seen == set(WEAVES[name])
 
 
+def test_rows_run_across_columns_down_and_checks_neither():
+    image, label = threads(200, 2, 24)[:, 0], woven(200, 2)[1] % 6
+    found = {}
+    for name in ("rows", "columns", "checks"):
+        some = image[label == list(WEAVES).index(name)]
+        blocks = some.unflatten(1, (12, 2)).unflatten(3, (12, 2)).transpose(2, 3)
+        blocks = blocks[blocks.abs().amin((3, 4)) > 0.2]
+        across = (blocks[:, :, 0] == blocks[:, :, 1]).all()
+        down = (blocks[:, 0] == blocks[:, 1]).all()
+        found[name] = bool(across), bool(down)
+    expected = {"rows": (True, False), "columns": (False, True)}
+    assert found == expected | {"checks": (False, False)}
+
+
 def test_neighbors_take_turns_as_on_a_chess_board():
     image, label = threads(200, 6, 24), woven(200, 6)[1] % 6
     mixed = image[label == 3][:, 0]
