@@ -1,4 +1,4 @@
-"""One image tower, six tasks: CLIP's, those that it is compared with, and changes of it.
+"""One image tower, six tasks: those that CLIP is compared with, and changes of it.
 
 Each gives the same table, `scores(image, tokens, mask)` of each picture for each name;
 `tokens` are those of names that end in color and shape, such as "a red star".

@@ -37,7 +37,7 @@ SAME = {
 }
 SYNONYMS = 5  # of each word, itself included
 FILLERS = ["".join(p) for p in product("bdgklmnrvz", "aeiou", "bflmnrsvzj")]
-MOST = 12  # fillers of a caption
+MOST = 4  # fillers of a caption
 WORDS = [w for name in (*COLORS, *SHAPES) for w in (name, *SAME[name].split())]
 VOCAB = FIRST + len(WORDS) + len(FILLERS)
 CONTEXT = MOST + 4

@@ -35,9 +35,9 @@ def test_each_caption_names_its_color_then_its_shape_and_nothing_else_of_the_kin
 def test_all_synonyms_and_all_counts_and_places_of_fillers_occur():
     _, _, tokens, mask = captions(4000)
     assert set(wording.WORDS) <= set(" ".join(wording.read(tokens)).split())
-    assert set(mask.sum(1).tolist()) == set(range(4, 17))
+    assert set(mask.sum(1).tolist()) == {4, 5, 6, 7, 8}
     name = (tokens >= wording.FIRST) & (tokens < wording.FIRST + 80)
-    assert set(name.long().argmax(1).tolist()) == set(range(1, 14))
+    assert set(name.long().argmax(1).tolist()) == {1, 2, 3, 4, 5}
 
 
 def test_the_end_is_the_last_real_token_and_padding_follows():
@@ -64,5 +64,5 @@ def test_the_names_are_the_64_classes_in_their_order():
 def test_more_synonyms_than_there_are_are_refused():
     with pytest.raises(ValueError, match="synonyms expected .*, got 6"):
         captions(2, synonyms=6)
-    with pytest.raises(ValueError, match="most expected .*, got 13"):
-        captions(2, most=13)
+    with pytest.raises(ValueError, match="most expected .*, got 5"):
+        captions(2, most=5)
