@@ -123,7 +123,7 @@ def learned(
 
 
 def foils(seed, *, kind, swap):
-    """The shipped model, trained on with captions of one sort; foils before and after."""
+    """The shipped model, trained on with captions of one sort; its foils."""
     shipped, tokenizer = pretrained.load("clip", "shapes")
     scenes = shapes.sample(lab.short(12_000, least=200), seed=60_000 + seed, objects=2)
     row, true, false = zip(*shapes.foils(scenes, swap), strict=True)
