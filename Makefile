@@ -1,4 +1,4 @@
-.PHONY: help new test book serve check zip clean newest environment style fast notebooks pages site chromium
+.PHONY: help new test book class serve check zip clean newest environment style fast notebooks pages site chromium
 PYTHON ?= python3
 BIN = .venv/bin
 VENDOR = book/_static/vendor
@@ -46,16 +46,19 @@ pages: notebooks $(VENDOR)/stamp
 
 book: pages  ## run the notebooks that changed, build the site strictly, say where it is
 
-serve: book  ## serve the site at port 8000 of this machine
+serve: class  ## serve the site at port 8000 of this machine
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html
 
-zip: book  ## one archive of the site, to be read without a network
+class: book chromium  ## slides, handouts, quizzes and notebooks for students, inside the site
+	$(BIN)/python tools/classroom
+
+zip: class  ## one archive of the site, to be read without a network
 	$(BIN)/python tools/zip_site.py
 
 chromium:
 	@sh tools/ensure_chromium.sh
 
-site: chromium zip
+site: zip
 	$(PYTEST) tests/site tests/demos
 
 new: .venv/stamp  ## lay out a chapter: make new slug=glide section=3.2.4 (title="..." name=GLIDE)

@@ -4,22 +4,17 @@ The server sends the Content-Security-Policy that `book/how_to.md` names: a page
 breaks it complains on its console, and no page may complain.
 """
 
-import functools
-import http.server
 import re
-import shutil
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from classroom import pages
+from classroom.pages import launch
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = ROOT / "node_modules"
 AXE = MODULES / "axe-core/axe.min.js"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
 # milliseconds: a busy machine may take long, and nothing here measures time
 PATIENCE = 120_000
 POLICY = re.search(
@@ -27,31 +22,17 @@ POLICY = re.search(
 )[1]
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
+class Handler(pages.Quiet):
     """Serves quietly, under the policy."""
 
     def end_headers(self):
         self.send_header("Content-Security-Policy", POLICY)
         super().end_headers()
 
-    def log_message(self, *_):
-        pass
 
-
-@contextmanager
 def serve(folder: Path):
-    """The address at which a folder is served."""
-    handler = functools.partial(Handler, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-
-
-def launch(playwright):
-    """The Chromium of this machine."""
-    path = shutil.which("chromium")
-    return playwright.chromium.launch(executable_path=path, args=FLAGS)
+    """The address at which a folder is served under the policy."""
+    return pages.serve(folder, Handler)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import mmdl_fold
 import mmdl_icons
 import mmdl_notebooks
 import mmdl_plan
+import mmdl_teach
 import mmdl_terms
 from docutils import nodes
 from sphinx.util import logging
@@ -78,7 +79,9 @@ def copy_demos(app, exception):
 
 def own_code() -> str:
     """Changes with this extension; pages built with another value are built again."""
-    files = [p for d in ("_ext", "_templates") for p in (STATIC.parent / d).glob("*.*")]
+    folders = [STATIC.parent / "_ext", STATIC.parent / "_templates"]
+    folders.append(STATIC.parents[1] / "tools/classroom")
+    files = [path for folder in folders for path in folder.glob("*.*")]
     return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(files))).hexdigest()
 
 
@@ -89,6 +92,7 @@ def setup(app):
     app.connect("html-page-context", only_needed_files, priority=900)
     app.connect("build-finished", copy_demos)
     parts = (mmdl_evidence, mmdl_claims, mmdl_cards, mmdl_plan, mmdl_api, mmdl_access)
-    for part in (*parts, mmdl_icons, mmdl_fold, mmdl_notebooks, mmdl_terms):
+    parts += (mmdl_icons, mmdl_fold, mmdl_notebooks, mmdl_terms, mmdl_teach)
+    for part in parts:
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -141,7 +141,13 @@ def bars(
         for i, triple in enumerate(triples):
             _bar(ax, i, *triple, shown[i])
         ends = triples if limits is None else [*triples, (0.0, *map(float, limits))]
-        ax.set_xlim(*_bar_limits(ends, names, shown))
+        low, high = _bar_limits(ends, names, shown)
+        ax.set_xlim(low, high)
+        if limits is not None:  # beyond them is room for numbers, and no value
+            inside = [x for x in ax.get_xticks() if limits[0] <= x <= limits[1]]
+            ax.set_xticks(inside)
+            ax.spines["bottom"].set_bounds(min(low, limits[0]), limits[1])
+            ax.set_xlim(low, high)
         ax.set_yticks(range(len(names)), names)
         ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=ylabel or "")
         look.plain_axes(ax, grid="x")

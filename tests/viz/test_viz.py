@@ -10,7 +10,6 @@ import torch
 
 from mmdl_lib import viz
 from mmdl_lib.core import generator
-from mmdl_lib.models.clip import CLIP, contrastive_loss
 from mmdl_lib.viz import look
 
 WORDS = {"title": "A title & more", "alt": 'What it "shows" <here>'}
@@ -212,6 +211,15 @@ def test_labels_are_escaped():
     assert "&lt;b&gt;&amp;" in page
 
 
+@pytest.mark.parametrize("value", [0.3, 0.983, 1])
+def test_no_tick_of_bars_lies_beyond_their_limits(value):
+    page = viz.bars(
+        {"a": value, "long name": 0.5}, limits=(0, 1), **WORDS
+    )._repr_html_()
+    ticks = [float(x) for x in re.findall(r">([\d.]+)<", page)]
+    assert 1.0 in ticks and max(ticks) == 1
+
+
 def test_limits_make_figures_comparable():
     for kind in ("curve", "bars", "heat"):
         grounds = []
@@ -270,28 +278,6 @@ def test_a_table_heads_its_rows_and_columns_and_shows_gaps():
     assert scopes == ["col"] * 3 + ["row"] * 2
     for shown in ("a&lt;b", ">0.5<", ">no<", ">–<", "<caption"):
         assert shown in page
-
-
-def test_source_shows_the_code_of_the_file_dedented():
-    shown = viz.source(contrastive_loss, CLIP.encode_image, CLIP.logit_scale)
-    code = str(shown)
-    assert code.startswith("# mmdl_lib/models/clip.py\ndef contrastive_loss(")
-    assert "\ndef encode_image(self" in code
-    assert "\n@property\ndef logit_scale(self)" in code
-    assert code.count("# mmdl_lib/models/clip.py") == 1
-    assert repr(shown) == (
-        "source of contrastive_loss, CLIP.encode_image, CLIP.logit_scale"
-    )
-    assert shown._repr_markdown_() == f"```python\n{code}\n```"
-
-
-def test_a_fence_inside_the_code_does_not_end_it():
-    shown = viz.Source("x", "'''\n```python\n'''")
-    assert shown._repr_markdown_().startswith("````python\n")
-
-
-def test_source_of_a_class_is_whole():
-    assert "def forward" in str(viz.source(CLIP))
 
 
 BLOCK = {"x": (0, 0, ""), "conv": (0, 1, "3 x 3"), "sum": (0, 2, "+")}

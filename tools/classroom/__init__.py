@@ -1,0 +1,1 @@
+"""The class pack: what a lecturer hands out, made from the tags of the notebooks."""
