@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # where another group than the first is run; a new recipe needs no line here
 ARMS = {
     "byol": "sides",
-    "clip_claims": "batch",
+    "clip_claims": "shift",
     "efficientnet": "axes",
     "history": "dropout",
     "resnet": "norm",
