@@ -64,8 +64,8 @@ def still(cosines: list) -> Image.Image:
             box = (160 * (k + 1) + 4, top + 4, 160 * (k + 2) - 4, top + 106)
             draw.rectangle(box, fill=(light, 255 - (255 - light) // 3, 255))
             middle = (160 * (k + 1) + 80, top + 55)
-            text = f"{value:.2f}".replace("-", "\u2212")
-            draw.text(middle, text, "black", font, anchor="mm")
+            # the font has no true minus sign
+            draw.text(middle, f"{value:.2f}", "black", font, anchor="mm")
     return image
 
 
