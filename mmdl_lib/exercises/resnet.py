@@ -23,23 +23,20 @@ def exercise_1(answer) -> None:
 
 
 def exercise_2(answer) -> None:
-    """Change the code: write the block.
+    """Change the code: who recognizes the copies?
 
-    Write `block(x, residual, shortcut)`, eq. (2) with the ReLU that follows it.
-    `residual` and `shortcut` are functions of x.
+    Write `recognized(pictures, copies)`: features `(n, d)` of n pictures and of a noisy
+    copy of each, in the same order. It returns the share of the copies whose nearest
+    picture, by the cosine, is their own.
 
     Raises:
-        Hint: no ReLU, one too early, a missing term, a difference.
+        Hint: products or distances instead of cosines, pictures that look for copies, a
+            number of copies, or the mean of all cosines.
     """
-    x = torch.randn(2, 3, 4, 4, generator=generator(0))
-
-    def residual(y: Tensor) -> Tensor:
-        return 0.5 - y.flip(-1)
-
-    def shortcut(y: Tensor) -> Tensor:
-        return 0.7 * y
-
-    judge(answer, SOLUTIONS[2], MISTAKES[2], cases=[(x, residual, shortcut)])
+    g = generator(0)
+    pictures = torch.randn(40, 5, generator=g) * torch.linspace(0.5, 3, 40)[:, None]
+    noise = 0.5 * torch.randn(40, 5, generator=g)
+    judge(answer, SOLUTIONS[2], MISTAKES[2], cases=[(pictures, pictures + noise)])
 
 
 def exercise_3(answer) -> None:
@@ -110,6 +107,20 @@ def _check_learning(block: nn.Module, before: nn.Module) -> None:
         raise Hint(f"one tensor is enough, got changes of {', '.join(changed)}.")
 
 
+def _nearest(like):
+    """The share of diagonal places that are the largest of their row."""
+
+    def share(pictures: Tensor, copies: Tensor) -> Tensor:
+        table = like(copies, pictures)
+        return (table.argmax(1) == torch.arange(len(table))).double().mean()
+
+    return share
+
+
+def _cosines(a: Tensor, b: Tensor) -> Tensor:
+    return F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
+
+
 def _cost(inputs: int, outputs: int, kernel: int, side: int, stride: int) -> int:
     return inputs * outputs * kernel**2 * (side // stride) ** 2
 
@@ -137,7 +148,7 @@ NORMS = 2 * (128 + 256 + 512)
 
 SOLUTIONS = {
     1: WEIGHTS + NORMS,
-    2: lambda x, residual, shortcut: (residual(x) + shortcut(x)).relu(),
+    2: _nearest(_cosines),
     3: _cost,
     4: _zero_of(LAST),
 }
@@ -150,27 +161,29 @@ MISTAKES = {
         (0, "option A costs nothing, option B does: it has weights."),
     ],
     2: [
-        (lambda x, f, s: f(x) + s(x), "the sum goes through a ReLU: section 3.2."),
         (
-            lambda x, f, s: f(x).relu() + s(x),
-            "the ReLU comes after the addition, not before.",
+            _nearest(lambda a, b: a @ b.T),
+            "a product grows with the length of the picture: divide it out.",
         ),
         (
-            lambda x, f, s: (f(x).relu() + s(x)).relu(),
-            "one ReLU after the addition is enough.",
+            _nearest(lambda a, b: -torch.cdist(a, b)),
+            "that is the nearest by distance: use the cosine.",
         ),
         (
-            lambda x, f, s: f(x).relu(),
-            "the shortcut is missing: that is a plain block.",
+            _nearest(lambda a, b: -_cosines(a, b)),
+            "the nearest picture has the *largest* cosine.",
         ),
         (
-            lambda x, f, s: (f(x) + x).relu(),
-            "use shortcut(x), which may be a projection, and not x.",
+            _nearest(lambda a, b: _cosines(b, a)),
+            "each copy looks for its picture; yours lets pictures look for a copy.",
         ),
-        (lambda x, f, s: s(x).relu(), "the residual is missing."),
         (
-            lambda x, f, s: F.relu(s(x) - f(x)),
-            "F is added to the shortcut, not subtracted.",
+            lambda p, c: 40 * _nearest(_cosines)(p, c),
+            "that is a number of copies: return a share.",
+        ),
+        (
+            lambda p, c: F.cosine_similarity(p, c).mean(),
+            "that is how alike a copy and its picture are: who is *nearest*?",
         ),
     ],
     3: [
