@@ -1,4 +1,7 @@
-"""`python -m mmdl_lib`: device, versions and sizes, for a question or a bug report."""
+"""`python -m mmdl_lib`: device, versions and sizes, for a question or a bug report.
+
+`python -m mmdl_lib search FOLDER "a red star"` finds pictures by words.
+"""
 
 import platform
 import sys
@@ -42,4 +45,8 @@ def report() -> list[str]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["search"]:
+        from mmdl_lib.search import main
+
+        sys.exit(main(sys.argv[2:]))
     sys.stdout.write("\n".join(report()) + "\n")

@@ -96,6 +96,31 @@ def double_objects():
     )
 
 
+def all_doubles():
+    """All scenes of two objects, 8 * (8 * (8 * color + shape) + color) + shape: first
+    those side by side, the first object left, then those with it above the other."""
+    row = torch.arange(2 * 8**4)
+    digits = [row // 8**k % 8 for k in (3, 2, 1, 0)]
+    scenes = shapes.sample(len(row), seed=0, objects=2, held_out="include")
+    values = {f: getattr(scenes, f).clone() for f in ("color", "shape")}
+    for k in (0, 1):
+        values["color"][:, k], values["shape"][:, k] = digits[2 * k], digits[2 * k + 1]
+    center, down = torch.full_like(scenes.center, 16.0), (row >= 8**4).long()
+    for k, place in enumerate((8.5, 23.5)):
+        center[row, k, down] = place
+    plain = {"texture": torch.zeros_like(scenes.texture), "center": center}
+    return replace(scenes, size=torch.ones_like(scenes.size), **values, **plain)
+
+
+def double_features(clip) -> str:
+    """What the model sees in each of them: bytes, 127 for 1, as base64."""
+    parts = all_doubles().render(clip.config.image_size).split(512)
+    image = torch.cat([clip.encode_image(shapes.to_float(part)) for part in parts])
+    return base64.b64encode(
+        (127 * image).round().to(torch.int8).numpy().tobytes()
+    ).decode()
+
+
 def name(scenes, i, k):
     """Color and shape of one object, with its article."""
     color, shape = shapes.COLORS[scenes.color[i, k]], shapes.SHAPES[scenes.shape[i, k]]
@@ -123,7 +148,7 @@ def shapes_gallery(size, _knows):
         ],
         across=8,
         suggestions=[STILL, "a star", "a picture with a ring", "purple"]
-        + [labels[held[0]], labels[64], labels[72]],
+        + [labels[held[0]], labels[64], "a red star below a blue moon"],
     )
 
 
@@ -197,7 +222,7 @@ def still(gallery, cosines) -> bytes:
     return webp(sheet, quality=80)
 
 
-def pack(world, gallery, image, tokenizer) -> str:
+def pack(world, gallery, image, tokenizer, more) -> str:
     """Everything of a world but its network, as one JSON text."""
     picture = webp(sprite(gallery.shown), quality=86)
     features = image.numpy().astype("<f4").tobytes()
@@ -218,7 +243,7 @@ def pack(world, gallery, image, tokenizer) -> str:
         "columns": COLUMNS,
         "sprite": "data:image/webp;base64," + base64.b64encode(picture).decode(),
     }
-    return json.dumps(facts, ensure_ascii=False)
+    return json.dumps(facts | more, ensure_ascii=False)
 
 
 @torch.no_grad()
@@ -239,7 +264,12 @@ def main(out: Path = OUT) -> None:
         gallery = build(clip.config.image_size, knows)
         image = clip.encode_image(shapes.to_float(gallery.seen))
         write(out / f"{world}.onnx", export(clip))
-        write(out / f"{world}.json", pack(world, gallery, image, tokenizer).encode())
+        more = {}
+        if world == "shapes":
+            words = {"colors": shapes.COLORS, "shapes": shapes.SHAPES}
+            more = {"scene_words": words, "scenes": double_features(clip)}
+        facts = pack(world, gallery, image, tokenizer, more)
+        write(out / f"{world}.json", facts.encode())
         if world == "shapes":
             text = clip.encode_text(*tokenizer([STILL]))
             write(out / "still.webp", still(gallery, image @ text[0]))

@@ -5,7 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from mmdl_lib.core import generator
 from mmdl_lib.exercises import judge
 
 ALPHA, BETA, GAMMA, PHI = 1.2, 1.1, 1.15, 3
@@ -55,21 +54,6 @@ def exercise_3(answer) -> None:
 
 
 def exercise_4(answer) -> None:
-    """Change the code: drop whole residuals.
-
-    Write `drop(residual, rate, draw)`, what a block adds to its input in training.
-    `draw` holds one uniform number in [0, 1) for each row; a row survives where its
-    number is below 1 - rate. Keep the mean.
-
-    Raises:
-        Hint: not scaled, scaled by another factor, the others dropped, all kept.
-    """
-    x = torch.randn(4, 3, 2, 2, generator=generator(0))
-    draw = torch.tensor([0.1, 0.5, 0.74, 0.9])
-    judge(answer, SOLUTIONS[4], MISTAKES[4], cases=[(x, 0.25, draw)])
-
-
-def exercise_5(answer) -> None:
     """Investigate: which nets are worth their cost?
 
     Write `front(cost, score)`: True for each net that no other net beats, that is, no
@@ -81,7 +65,7 @@ def exercise_5(answer) -> None:
     """
     cost = torch.tensor([4.0, 1.0, 2.0, 3.0, 2.0, 8.0, 5.0, 9.0, 1.5])
     score = torch.tensor([0.7, 0.4, 0.6, 0.5, 0.55, 0.9, 0.7, 0.3, 0.2])
-    judge(answer, SOLUTIONS[5], MISTAKES[5], cases=[(cost, score)], near=0)
+    judge(answer, SOLUTIONS[4], MISTAKES[4], cases=[(cost, score)], near=0)
 
 
 def _nearest(channels: int, width: float, divisor: int) -> int:
@@ -112,14 +96,6 @@ def _weights(inputs: int, outputs: int, kernel: int, expand: int) -> int:
     return first + wide * kernel**2 + wide * outputs
 
 
-def _drop(residual: Tensor, rate: float, draw: Tensor) -> Tensor:
-    return residual * _alive(rate, draw) / (1 - rate)
-
-
-def _alive(rate: float, draw: Tensor) -> Tensor:
-    return (draw < 1 - rate).view(-1, 1, 1, 1)
-
-
 def _front(cost: Tensor, score: Tensor) -> Tensor:
     cheaper, better = cost < cost[:, None], score > score[:, None]
     beaten = (~(cost > cost[:, None]) & better) | (cheaper & ~(score < score[:, None]))
@@ -131,11 +107,10 @@ def _front_with_ties(cost: Tensor, score: Tensor) -> Tensor:
 
 
 MULTIPLE = "the result must be a multiple of the divisor."
-OTHERS = "you keep those that should go."
 SENSE = "worth it are high scores and low costs."
 ONE = ALPHA * BETA**2 * GAMMA**2
 
-SOLUTIONS = {1: ONE**PHI, 2: _rounded, 3: _weights, 4: _drop, 5: _front}
+SOLUTIONS = {1: ONE**PHI, 2: _rounded, 3: _weights, 4: _front}
 MISTAKES = {
     1: [
         (2.0**PHI, "that is 2^3: the product is near two, but it is not two."),
@@ -182,38 +157,6 @@ MISTAKES = {
         (lambda i, o, k, e: i * o * k * k, "that is a plain convolution."),
     ],
     4: [
-        (
-            lambda x, r, u: x * _alive(r, u),
-            "the mean shrinks: divide the survivors by their share.",
-        ),
-        (
-            lambda x, r, u: x * _alive(r, u) / r,
-            "divide by the share that survives, not by the rate.",
-        ),
-        (
-            lambda x, r, u: x * _alive(r, u) * (1 - r),
-            "divide by the share that survives, do not multiply.",
-        ),
-        (lambda x, r, u: x * ~_alive(r, u) / (1 - r), OTHERS),
-        (lambda x, r, u: x * ~_alive(r, u) / r, OTHERS),
-        (
-            lambda x, r, u: x * ~_alive(r, u),
-            "you keep those that should go, and the mean shrinks.",
-        ),
-        (
-            lambda x, r, u: x,
-            "no row is dropped: multiply by zero where it does not survive.",
-        ),
-        (
-            lambda x, r, u: x * (1 - r),
-            "scaling alone is what eval mode would do with a wrong rule: drop rows.",
-        ),
-        (
-            lambda x, r, u: u < 1 - r,
-            "return the residual, scaled or zero: give `draw` axes of size one.",
-        ),
-    ],
-    5: [
         (
             lambda c, s: s == s.max(),
             "that is the best score alone: a cheap net may be worth it, too.",

@@ -1,7 +1,7 @@
-"""One image tower, four tasks: what CLIP, Figure 2, compares the contrastive one with.
+"""One image tower, six tasks: those that CLIP is compared with, and changes of it.
 
 Each gives the same table, `scores(image, tokens, mask)` of each picture for each name;
-`tokens` are those of names such as "a red star".
+`tokens` are those of names that end in color and shape, such as "a red star".
 """
 
 import torch
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdl_lib.core import Model
-from mmdl_lib.models.clip import CLIP, ResNetTower
+from mmdl_lib.models.clip import CLIP, ResNetTower, contrastive_loss
 
 
 class BagOfWords(Model):
@@ -30,7 +30,9 @@ class BagOfWords(Model):
     def scores(self, image: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
         words = self.words(self.vision(image)).log_softmax(-1)
         # the last two words before the end token are color and shape
-        return words[:, tokens[:, 2]] + words[:, tokens[:, 3]]
+        end = mask.sum(1, keepdim=True) - 1
+        color, shape = tokens.gather(1, torch.cat([end - 2, end - 1], 1)).T
+        return words[:, color] + words[:, shape]
 
 
 class Captioner(Model):
@@ -71,6 +73,32 @@ class Contrastive(CLIP):
     def scores(self, image: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
         text = self.encode_text(tokens, mask)
         return self.encode_image(image) @ text.T
+
+
+class Grouped(Contrastive):
+    """CLIP whose pairs meet only those of their own group of the batch."""
+
+    group = 16
+
+    def loss(self, batch, *, phase="main", generator=None):
+        out = self(batch["image"], batch["tokens"], batch["mask"])
+        groups = zip(
+            out.image.split(self.group), out.text.split(self.group), strict=True
+        )
+        each = [contrastive_loss(self.logit_scale * i @ t.T)["loss"] for i, t in groups]
+        return {"loss": torch.stack(each).mean()}
+
+
+class HardNegatives(Contrastive):
+    """CLIP whose pictures also choose against the foil of every caption (NegCLIP)."""
+
+    def loss(self, batch, *, phase="main", generator=None):
+        out = self(batch["image"], batch["tokens"], batch["mask"])
+        foils = self.encode_text(batch["foil"], batch["foil_mask"])
+        more = self.logit_scale * out.image @ foils.T
+        target = torch.arange(len(more))
+        rows = F.cross_entropy(torch.cat([out.logits, more], 1), target)
+        return {"loss": (rows + F.cross_entropy(out.logits.T, target)) / 2}
 
 
 class Classifier(Model):

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from mmdl_lib import demos, pretrained
+from mmdl_lib.data.shapes import to_float
 from mmdl_lib.data.text import WordTokenizer
 from mmdl_lib.demos._live import clip as live_clip
+from tests.lab.making import recipe
 
 CAPTIONS = {
     "shapes": [
@@ -224,6 +226,122 @@ def test_a_slow_kernel_is_said_and_its_late_answer_is_shown_as_its_own(live):
     assert seconds >= 11
     assert faults == []
     page.close()
+
+
+NAMED = """async ([caption, words]) => {
+  const {named} = await import(
+    new URL("_static/demos/clip/demo.js", document.baseURI));
+  return named(caption, words);
+}"""
+DRAWN = """async () => {
+  const canvas = document.querySelector("mmdl-demo canvas");
+  const copy = new OffscreenCanvas(64, 64).getContext("2d", {willReadFrequently: true});
+  const pixels = () => {
+    copy.drawImage(canvas, 0, 0);
+    return copy.getImageData(0, 0, 64, 64).data;
+  };
+  while (!pixels()[3]) await new Promise((done) => setTimeout(done, 50));
+  return [...pixels()];
+}"""
+
+
+def pictures_of(rows, size=32):
+    """What the library draws for scenes by their numbers, and what the model sees."""
+    scenes = recipe("clip_demo").all_doubles()[rows].render(size)
+    clip = pretrained.load("clip", "shapes")[0]
+    with torch.no_grad():
+        return scenes, clip.encode_image(to_float(scenes)) if size == 32 else None
+
+
+@pytest.mark.parametrize(
+    ("caption", "first"),
+    [
+        ("a red star left of a blue moon", "red star left of blue moon"),
+        ("a large red star and a dotted blue moon", "red star left of blue moon"),
+        ("a red star right of a blue moon", "blue moon left of red star"),
+        ("a red star above a blue moon", "red star above blue moon"),
+        ("there is a red star below a blue moon", "blue moon above red star"),
+    ],
+)
+def test_a_caption_of_two_objects_names_its_scene_and_two_twins(
+    running, caption, first
+):
+    facts = json.loads(live_clip.files("shapes")[1].read_text("utf-8"))
+    scenes = running[0].evaluate(NAMED, [caption, facts["scene_words"]])
+    a, b, *between, c, d = first.split()
+    middle = " ".join(between)
+    swapped = [f"{c} {b} {middle} {a} {d}", f"{c} {d} {middle} {a} {b}"]
+    assert [scene["name"] for scene in scenes] == [first, *swapped]
+    drawn = recipe("clip_demo").all_doubles()[[scene["row"] for scene in scenes]]
+    for things, scene in zip(drawn.things(), scenes, strict=True):
+        said = middle.join(f" {thing.color} {thing.shape} " for thing in things)
+        assert said.strip() == scene["name"]
+        place = [thing.y if middle == "above" else thing.x for thing in things]
+        assert place[0] < place[1]
+
+
+@pytest.mark.parametrize(
+    "caption", ["a red star", "red and blue", "", "a star left of a moon"]
+)
+def test_other_captions_name_no_scene(running, caption):
+    facts = json.loads(live_clip.files("shapes")[1].read_text("utf-8"))
+    assert running[0].evaluate(NAMED, [caption, facts["scene_words"]]) == []
+
+
+def test_the_page_draws_what_a_caption_names_and_compares_it(running):
+    page, faults = running
+    caption = "a red star above a blue moon"
+    page.get_by_label("Caption", exact=True).fill(caption)
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_text("as the caption says").wait_for()
+    facts = json.loads(live_clip.files("shapes")[1].read_text("utf-8"))
+    scenes = page.evaluate(NAMED, [caption, facts["scene_words"]])
+    rows = [scene["row"] for scene in scenes]
+    clip, tokenizer = pretrained.load("clip", "shapes")
+    with torch.no_grad():
+        expected = pictures_of(rows)[1] @ clip.encode_text(*tokenizer([caption]))[0]
+    shown = [
+        float(x.replace("\u2212", "-")) for x in page.locator("li b").all_inner_texts()
+    ]
+    torch.testing.assert_close(torch.tensor(shown[:3]), expected, atol=0.02, rtol=0)
+    got = torch.tensor(page.evaluate(DRAWN)).view(64, 64, 4)[..., :3].permute(2, 0, 1)
+    wanted = pictures_of(rows[:1], 64)[0][0]
+    other = pictures_of(rows[2:], 64)[0][0]  # the places exchanged
+    gap, far = ((got - x.float()).abs().mean() for x in (wanted, other))
+    assert gap < 4 < far
+    assert faults == []
+
+
+def test_an_unknown_word_leaves_no_old_answer_below_it(running):
+    page, _ = running
+    field = page.get_by_label("Caption", exact=True)
+    field.fill("a red star left of a blue moon")
+    field.press("Enter")
+    page.get_by_text("as the caption says").wait_for()
+    field.fill("a rod star")
+    field.press("Enter")
+    page.get_by_text("the nearest known word is 'red'").wait_for()
+    assert page.locator("mmdl-demo li").count() == 0
+    assert page.locator("mmdl-demo .near").count() == 0
+    field.fill("a red star")
+    page.get_by_role("status").get_by_text("Nearest: a red star").wait_for()
+    assert page.locator("mmdl-demo li").count() == 5
+
+
+def test_the_kernel_compares_scenes_as_the_page_does():
+    widget = demos.clip("shapes")
+    rows = [8 * (8 * (8 * 0 + 3) + 2) + 7, 4096]
+    ask = {"id": 1, "world": "shapes", "caption": "a red star left of a blue moon"}
+    drawn = widget.answer(ask | {"scenes": rows})["drawn"]
+    clip, tokenizer = pretrained.load("clip", "shapes")
+    with torch.no_grad():
+        text = clip.encode_text(*tokenizer([ask["caption"]]))[0]
+    expected = pictures_of(rows)[1] @ text
+    torch.testing.assert_close(torch.tensor(drawn), expected, atol=0.02, rtol=0)
+    assert widget.answer(ask)["drawn"] == []
+    for bad in ([8192], [-1], ["x"]):
+        wrong = widget.answer(ask | {"scenes": bad})["error"]
+        assert wrong.startswith("expected scenes below 8192, got")
 
 
 def test_an_unknown_gallery_is_said():

@@ -247,7 +247,8 @@ def test_without_the_predictor_the_spread_falls_first(runs):
         for off, whole in zip(runs[name], runs["all parts"], strict=True):
             (start, five, end, _), (_, five_on, end_on, _) = off, whole
             assert five[0] < 0.55 * start[0]
-            assert five[1] > 0.75 * five_on[1]  # hardly lower than with all parts
+            # of the rank more is left than of the spread, beside the run with all parts
+            assert five[1] / five_on[1] > 1.3 * five[0] / five_on[0]
             assert end[1] < end_on[1]
             assert five_on[1] < 0.85 * start[1]  # the rank falls in any case
 

@@ -29,11 +29,18 @@ def features(facts: dict) -> torch.Tensor:
     return torch.tensor(raw).reshape(-1, facts["width"])
 
 
+def scenes(facts: dict) -> torch.Tensor:
+    """Features of all scenes of two objects, as bytes; taken out of `facts`."""
+    raw = np.frombuffer(base64.b64decode(facts.pop("scenes", "")), "i1")
+    return torch.tensor(raw).reshape(-1, facts["width"]) / 127
+
+
 class Widget(DemoWidget):
     """Compare a caption with a gallery of pictures; `weights` is the gallery to begin
     with, "shapes" or "emoji".
 
-    `{world, caption}` is answered by `{cosines}`.
+    `{world, caption, scenes}` is answered by `{cosines, drawn}`: those of the gallery
+    and of the scenes of two objects with these numbers.
     """
 
     name = "clip"
@@ -45,6 +52,7 @@ class Widget(DemoWidget):
         worlds = titles()
         facts = {w: json.loads(files(w)[1].read_text("utf-8")) for w in worlds}
         self._features = {world: features(facts[world]) for world in worlds}
+        self._scenes = {world: scenes(facts[world]) for world in worlds}
         self._models = {}
         super().__init__(galleries=facts, **self.page(weights)[1])
 
@@ -57,7 +65,7 @@ class Widget(DemoWidget):
         return files(weights), {"worlds": worlds, "first": weights}
 
     def reply(self, message: dict) -> dict:
-        """Cosines of a caption with all pictures of a world."""
+        """Cosines of a caption with pictures of a world."""
         world = message.get("world")
         if world not in self._features:
             known = ", ".join(self._features)
@@ -66,4 +74,9 @@ class Widget(DemoWidget):
             self._models[world] = pretrained.load("clip", world)
         model, tokenizer = self._models[world]
         text = model.encode_text(*tokenizer([str(message.get("caption", ""))]))
-        return {"cosines": (self._features[world] @ text[0]).tolist()}
+        known, rows = self._scenes[world], message.get("scenes") or []
+        if not all(isinstance(i, int) and 0 <= i < len(known) for i in rows):
+            raise ValueError(f"expected scenes below {len(known)}, got {rows}.")
+        drawn = known[rows] @ text[0] if rows else torch.zeros(0)
+        cosines = self._features[world] @ text[0]
+        return {"cosines": cosines.tolist(), "drawn": drawn.tolist()}

@@ -70,7 +70,30 @@ function matches(a, b) {
     + matches(a.slice(i + size), b.slice(j + size));
 }
 
-// ---- the two engines: open(world) -> facts, cosines(world, caption, late) -> {cosines, ...}
+// ---- what a caption of two objects names: pictures beyond the gallery
+/** Three scenes {name, row}: what it says, and the same with colors or places exchanged;
+    none where it names other than two objects. `row` counts as `recipes/clip_demo.py` does. */
+export function named(caption, { colors, shapes }) {
+  const words = caption.toLowerCase().match(WORD) ?? [];
+  const things = words.flatMap((word, i) => {
+    const [c, s] = [colors.indexOf(word), shapes.indexOf(words[i + 1])];
+    return c < 0 || s < 0 ? [] : [[c, s]];
+  });
+  if (things.length !== 2) return [];
+  const down = words.some((word) => word === "above" || word === "below");
+  const turned = words.some((word) => word === "right" || word === "below");
+  const [[c, s], [e, z]] = turned ? things.reverse() : things;
+  const scene = (title, ...parts) => {
+    const [a, b, f, g] = parts;
+    const name = `${colors[a]} ${shapes[b]} ${down ? "above" : "left of"} ${colors[f]} ${shapes[g]}`;
+    return { title, name, parts, down, row: parts.reduce((n, k) => 8 * n + k, Number(down)) };
+  };
+  return [scene("as the caption says", c, s, e, z), scene("colors exchanged", e, s, c, z),
+    scene("places exchanged", e, z, c, s)];
+}
+
+// ---- the two engines: open(world) -> facts,
+//      cosines(world, caption, rows, late) -> {cosines, drawn, by}; rows are those of scenes
 /** Runs the text tower in the page. */
 export function browserEngine({ files, runtime }) {
   const opened = {};
@@ -82,13 +105,14 @@ export function browserEngine({ files, runtime }) {
     const facts = JSON.parse(new TextDecoder().decode(json));
     const features = new Float32Array(bytes(facts.features).buffer);
     const session = await ort.InferenceSession.create(new Uint8Array(network));
-    opened[world] = { ort, facts, features, session };
+    const scenes = new Int8Array(bytes(facts.scenes ?? "").buffer);
+    opened[world] = { ort, facts, features, scenes, session };
     return facts;
   }
 
-  async function cosines(world, caption) {
+  async function cosines(world, caption, rows = []) {
     await open(world);
-    const { ort, facts, features, session } = opened[world];
+    const { ort, facts, features, scenes, session } = opened[world];
     const ids = tokenize(caption, facts);
     const began = performance.now();
     const shape = [1, ids.length];
@@ -96,11 +120,11 @@ export function browserEngine({ files, runtime }) {
       tokens: new ort.Tensor("int64", BigInt64Array.from(ids, BigInt), shape),
       mask: new ort.Tensor("bool", new Uint8Array(ids.length).fill(1), shape),
     });
-    const out = facts.labels.map((_, i) => {
-      const row = features.subarray(i * facts.width, (i + 1) * facts.width);
-      return row.reduce((sum, value, k) => sum + value * text.data[k], 0);
-    });
-    return { cosines: out, by: `this browser, ${label(performance.now() - began)}` };
+    const along = (table, i) => text.data.reduce(
+      (sum, value, k) => sum + value * table[i * facts.width + k], 0);
+    return { cosines: facts.labels.map((_, i) => along(features, i)),
+      drawn: rows.map((i) => along(scenes, i) / 127), // bytes: 127 stands for 1
+      by: `this browser, ${label(performance.now() - began)}` };
   }
   return { open, cosines };
 }
@@ -108,11 +132,10 @@ export function browserEngine({ files, runtime }) {
 /** Asks the kernel behind the notebook. */
 function kernelEngine(model) {
   const open = async (world) => model.get("galleries")[world];
-  async function cosines(world, caption, late) {
+  async function cosines(world, caption, scenes, late) {
     const began = performance.now();
-    const answer = await ask(model, { world, caption }, late);
-    const by = `the kernel (torch), ${label(performance.now() - began)}`;
-    return { cosines: answer.cosines, by };
+    const answer = await ask(model, { world, caption, scenes }, late);
+    return { ...answer, by: `the kernel (torch), ${label(performance.now() - began)}` };
   }
   return { open, cosines };
 }
@@ -128,16 +151,41 @@ function tile(facts, index) {
   return node;
 }
 
-/** The nearest pictures with bar and number. */
+/** A picture with its words, a bar and a number. */
+function line(picture, name, more, cosine) {
+  const bar = make("span", { className: "bar" }, make("i"));
+  bar.firstChild.style.width = `${100 * Math.min(1, Math.max(0, cosine))}%`;
+  const words = make("span", {}, name, make("small", {}, more));
+  const what = make("span", { className: "what" }, words, bar);
+  return make("li", {}, picture, what, make("b", {}, fixed(cosine)));
+}
+
+/** The nearest pictures of the gallery. */
 function ranking(facts, cosines, order) {
-  return order.map((i) => {
-    const unseen = facts.unseen.includes(i) ? " (not in training)" : "";
-    const bar = make("span", { className: "bar" }, make("i"));
-    bar.firstChild.style.width = `${100 * Math.min(1, Math.max(0, cosines[i]))}%`;
-    const words = make("span", {}, facts.labels[i], make("small", {}, unseen));
-    const number = make("b", {}, fixed(cosines[i]));
-    return make("li", {}, tile(facts, i), make("span", { className: "what" }, words, bar), number);
-  });
+  return order.map((i) => line(tile(facts, i), facts.labels[i],
+    facts.unseen.includes(i) ? " (not in training)" : "", cosines[i]));
+}
+
+/** A scene of two objects, put together from the gallery's single ones. */
+function drawing(facts, { name, parts, down }) {
+  const node = make("canvas", { className: "tile", width: 64, height: 64,
+    attributes: { role: "img", "aria-label": name } });
+  const ink = node.getContext("2d"), sprite = new Image();
+  sprite.onload = () => {
+    ink.drawImage(sprite, 0, 0, 4, 4, 0, 0, 64, 64); // the ground
+    for (const k of [0, 1]) {
+      const from = [64 * parts[2 * k + 1], 64 * parts[2 * k]];
+      const [x, y] = down ? [0, 32 * k] : [32 * k, 0];
+      ink.save();
+      ink.beginPath();
+      ink.rect(x, y, down ? 64 : 32, down ? 32 : 64);
+      ink.clip(); // at three quarters the object just fits into its half
+      ink.drawImage(sprite, ...from, 64, 64, down ? 8 : x - 7 - k, down ? y - 7 - k : 8, 48, 48);
+      ink.restore();
+    }
+  };
+  sprite.src = facts.sprite;
+  return node;
 }
 
 /** All pictures at fixed places, faded where they are far from the caption. */
@@ -179,7 +227,7 @@ function build(el, model) {
   const list = make("datalist", { id: `${name}-list` });
   const picks = make("div", { className: "picks",
     attributes: { role: "group", "aria-label": "Captions to try" } });
-  const near = make("ol"), grids = make("div"), more = make("button", { type: "button" });
+  const drawn = make("ol"), near = make("ol"), grids = make("div"), more = make("button", { type: "button" });
   const known = make("div", { className: "known", tabIndex: 0,
     attributes: { role: "region", "aria-label": "Known words" } });
   const summary = make("summary");
@@ -189,11 +237,12 @@ function build(el, model) {
     attributes: { role: "tablist", "aria-label": "Gallery" } }, ...tabs);
   const panel = make("div", { id: `${name}-panel`, className: "panel",
     attributes: tabs.length > 1 ? { role: "tabpanel" } : {} },
-    make("div", {}, make("p", { className: "heading" }, "Nearest pictures, cosine"), near, more),
-    grids);
+    make("div", {}, drawn, make("p", { className: "heading" }, "Nearest in the gallery, cosine"),
+      near, more), grids);
   const note = make("p", { className: "note" }), words = make("details", {}, summary, known);
   el.append(tablist, form, picks, list, status, panel, note, words);
-  return { tabs, form, input, list, picks, status, panel, near, more, grids, note, summary, known };
+  return { tabs, form, input, list, picks, status, panel, drawn, near, more, grids, note, summary,
+    known };
 }
 
 /** Brings the controls to life; resolves when the first answer stands. */
@@ -206,7 +255,19 @@ async function run(el, model, engine) {
     ui.status.classList.toggle("wrong", wrong);
     ui.input.setAttribute("aria-invalid", wrong);
   }
-  function show({ cosines } = answer) {
+  function clear() { // an answer to another caption is none
+    answer = null;
+    for (const part of [ui.drawn, ui.near]) part.replaceChildren();
+    ui.more.hidden = true;
+    for (const node of ui.grids.querySelectorAll(".tile")) {
+      node.style.opacity = 1;
+      node.classList.remove("near");
+    }
+  }
+  function show({ cosines, drawn, scenes } = answer) {
+    ui.drawn.replaceChildren(...scenes.map((scene, i) =>
+      line(drawing(facts, scene), scene.name, ` (${scene.title})`, drawn[i])));
+    ui.more.hidden = false;
     const order = cosines.map((_, i) => i).sort((a, b) => cosines[b] - cosines[a]);
     ui.near.replaceChildren(...ranking(facts, cosines, all ? order : order.slice(0, 5)));
     ui.more.textContent = all ? "Show five" : `Show all ${order.length}`;
@@ -217,15 +278,18 @@ async function run(el, model, engine) {
     const [turn, caption] = [++asked, ui.input.value];
     try {
       if (quiet) tokenize(caption, facts); // half a word is no mistake yet
-      const latest = await engine.cosines(world, caption, (text) => {
+      const scenes = facts.scene_words ? named(caption, facts.scene_words) : [];
+      const latest = await engine.cosines(world, caption, scenes.map(({ row }) => row), (text) => {
         if (turn === asked) ui.status.textContent = text;
       });
       if (turn !== asked) return;
-      answer = latest;
+      answer = { ...latest, scenes };
       const best = show(), value = fixed(answer.cosines[best]);
       say(`Nearest: ${facts.labels[best]}, cosine ${value}. Computed by ${answer.by}.`);
     } catch (error) {
-      if (turn === asked && !quiet) say(sentence(error), true);
+      if (turn !== asked || quiet) return;
+      clear();
+      say(sentence(error), true);
     }
   }
   const choose = (caption) => { ui.input.value = caption; return compare(); };
@@ -240,8 +304,8 @@ async function run(el, model, engine) {
     if (facts) say("Loading ...");
     const latest = await engine.open(name);
     if (world !== name) return;
-    [facts, answer] = [latest, null];
-    ui.near.replaceChildren();
+    facts = latest;
+    clear();
     el.style.setProperty("--sprite", `url("${facts.sprite}")`);
     ui.list.replaceChildren(...facts.labels.map((value) => make("option", { value })));
     ui.picks.replaceChildren(...facts.suggestions.map((caption) =>
