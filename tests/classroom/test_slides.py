@@ -79,6 +79,12 @@ def test_code_is_shown_where_the_page_shows_it_and_nothing_is_drawn(
     assert ("remove-input" in last["metadata"]["tags"]) == hidden
 
 
+def test_a_deck_cites_entries_of_its_own():
+    *_, first, papers = texts(cell("By {cite:p}`one2020, two2021`.", tags=["slide"]))
+    assert first.endswith("By {cite:p}`vit-one2020,vit-two2021`.")
+    assert ":keyprefix: vit-\n" in papers
+
+
 def test_a_chapter_without_slides_is_refused():
     with pytest.raises(ValueError, match="vit: expected cells with the tag slide"):
         slides.deck(Chapter(cell("Prose.", tags=[])))

@@ -45,6 +45,13 @@ PARTS = {"deck.py": "conf.py", "deck.css": "deck.css", "deck.js": "deck.js"}
 TITLE = re.compile(r"^#+ (.+)$", re.M)
 PROMISE = re.compile(r"^# .+\n+(?P<first>.+?[.?!])(?:\s|$)", re.M)
 EQUATION = re.compile(r"^\$\$ *\(eq-[\w-]+\)$", re.M)
+CITE = re.compile(r"(\{cite(?::\w+)?\}`)([^`]+)(?=`)")
+PAPERS = """# Papers
+
+```{{bibliography}}
+:filter: docname in docnames
+:keyprefix: {slug}-
+```"""
 ROLE = re.compile(
     r"\{(?P<role>term|doc|ref|eq|numref)\}"
     r"`(?:(?P<text>[^`<]+?) *<[^`>]+>|(?P<name>[^`]+))`"
@@ -131,9 +138,8 @@ def deck(chapter: Chapter) -> dict:
         heading = found[-1] if found else heading
         before = None if found and not on_deck(cell) else before
     if any("{cite" in words(cell) for cell in cells):
-        cells.append(
-            _prose("# Papers\n\n```{bibliography}\n:filter: docname in docnames\n```")
-        )
+        cells = [_own_papers(cell, f"{chapter.slug}-") for cell in cells]
+        cells.append(_prose(PAPERS.format(slug=chapter.slug)))
     for number, cell in enumerate(cells):
         cell["id"] = f"slide-{number}"
     about = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
@@ -184,6 +190,18 @@ def _question(question: Question) -> str:
         _plain(question.remark)
     ]
     return "\n".join([*parts, "", *hidden, "", _notes("\n".join(wrong))])
+
+
+def _own_papers(cell: dict, prefix: str) -> dict:
+    """A cell that cites the entries of its own deck; no link leads to another deck."""
+    if not is_prose(cell):
+        return cell
+
+    def named(found: re.Match) -> str:
+        keys = [prefix + key.strip() for key in found[2].split(",")]
+        return found[1] + ",".join(keys)
+
+    return cell | {"source": CITE.sub(named, words(cell))}
 
 
 def _notes(text: str) -> str:
