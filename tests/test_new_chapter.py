@@ -121,6 +121,7 @@ def test_the_second_chapter_of_a_part_stands_behind_the_first(tmp_path):
     found = {c["file"]: c for part in parts for c in part["chapters"]}
     assert [s["file"] for s in found["book/part_3_4"]["sections"]] == [
         "notebooks/ch3_4_text_for_vision/clip",
+        "notebooks/ch3_4_text_for_vision/clip_further",
         "notebooks/ch3_4_a/align",
     ]
     assert list(found).index("book/part_2_1") + 1 == list(found).index("book/part_2_2")
