@@ -60,7 +60,8 @@ def finish(root):
 
 
 def interrupt(root, when, how):
-    """Start a build, and stop it with all that it started once `when` holds."""
+    """Start a build, and stop it with all that it started once `when` holds; was it
+    stopped before its end?"""
     process, until = start(root), time.monotonic() + PATIENCE
     while process.poll() is None and not when(root / "_build"):
         assert time.monotonic() < until, "expected the build to come that far."
@@ -68,7 +69,7 @@ def interrupt(root, when, how):
     assert process.poll() is None, process.stdout.read()[-3000:]
     os.killpg(process.pid, how)
     process.communicate(timeout=PATIENCE)
-    assert process.returncode != 0
+    return process.returncode != 0
 
 
 def tree(root):
@@ -102,8 +103,12 @@ def test_interrupted_builds_end_as_an_undisturbed_one(repository):
         (some_pages, signal.SIGINT),
         (all_pages, signal.SIGKILL),
     ):
-        shutil.rmtree(repository / "_build")
-        interrupt(repository, when, how)
+        for _ in range(5):  # on a busy machine the signal may come too late
+            shutil.rmtree(repository / "_build")
+            if interrupt(repository, when, how):
+                break
+        else:
+            raise AssertionError(f"no build was stopped at {when.__name__}.")
         finish(repository)
         again = tree(repository)
         assert set(again) == set(whole), when.__name__

