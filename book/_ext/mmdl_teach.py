@@ -86,8 +86,7 @@ class Class(Pages):
         made = []
         for page in finished(self.pages()):
             try:
-                chapter = chapters.Chapter(page, self.root)
-                made += self.chapter(chapter) if chapter.slides else []
+                made += self.chapter(chapters.Chapter(page, self.root))
             except ValueError as error:
                 self.warn(str(error))
         return made

@@ -10,6 +10,7 @@ from classroom.chapters import (
     check_tags,
     exercises,
     tags,
+    words,
 )
 
 QUESTION = """### A heading
@@ -94,7 +95,12 @@ def test_a_misspelled_tag_is_refused():
         check_tags(cell(tags=["slides"]), "vit")
 
 
-WRITTEN = [chapter for chapter in chapters() if chapter.slides]
+def finished(chapter):
+    """What `make new` lays out says TODO where somebody has to write."""
+    return not any("TODO" in words(c) for c in chapter.cells)
+
+
+WRITTEN = [chapter for chapter in chapters() if finished(chapter)]
 
 
 @pytest.mark.parametrize("chapter", WRITTEN, ids=[c.slug for c in WRITTEN])

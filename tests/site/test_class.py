@@ -14,7 +14,7 @@ SITE = ROOT / "_build/html"
 sys.path.insert(0, str(ROOT / "book/_ext"))
 import mmdl_teach  # noqa: E402
 
-WRITTEN = [chapter for chapter in chapters() if chapter.slides]
+WRITTEN = chapters()
 IDS = [chapter.slug for chapter in WRITTEN]
 
 

@@ -113,3 +113,18 @@ def test_without_the_tag_show_no_bar_gets_a_name():
 )
 def test_a_bar_says_what_is_inside(code, words):
     assert mmdl_fold.label({"source": code, "id": "x-a"}) == words
+
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*/*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+def test_every_bar_of_a_chapter_says_what_is_inside(path):
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    folded = [c for c in cells if c["cell_type"] == "code" and not seen(c)]
+    assert [c["id"] for c in folded if mmdl_fold.label(c) == "Code"] == []
+
+
+def seen(cell):
+    """Whether a cell is open, or folded under a bar of its own."""
+    return {"show", "solution"} & set(cell["metadata"].get("tags", []))

@@ -2,17 +2,15 @@
 
 import importlib
 import re
-import shutil
 import tracemalloc
 
 import ipywidgets
 import pytest
+from classroom.pages import launch
 from playwright.sync_api import sync_playwright
 
 from mmdl_lib import viz
 from mmdl_lib.viz import explore
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 def bars(tau, kind="soft"):
@@ -117,10 +115,10 @@ def test_the_module_and_the_package_give_the_same_function():
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-        path = shutil.which("chromium")
-        if path is None:
-            pytest.skip("expected the program chromium on the PATH")
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        try:
+            chromium = launch(playwright)
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
         yield chromium
         chromium.close()
 

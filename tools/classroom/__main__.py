@@ -20,7 +20,7 @@ def main(root: Path = ROOT) -> int:
         return 1
     pack = site / "class"
     try:
-        written = [c for c in chapters(root) if c.slides]
+        written = chapters(root)
         files = slides.write(pack / "slides", written)
         slides.check(pack / "slides", written)
         files += quiz.write(pack / "quiz", written)
