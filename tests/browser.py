@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 from classroom import pages
-from classroom.pages import launch
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = ROOT / "node_modules"
@@ -37,10 +35,8 @@ def serve(folder: Path):
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        chromium = launch(playwright)
+    with pages.browser() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

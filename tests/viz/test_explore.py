@@ -6,8 +6,7 @@ import tracemalloc
 
 import ipywidgets
 import pytest
-from classroom.pages import launch
-from playwright.sync_api import sync_playwright
+from classroom import pages
 
 from mmdl_lib import viz
 from mmdl_lib.viz import explore
@@ -114,13 +113,11 @@ def test_the_module_and_the_package_give_the_same_function():
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        try:
-            chromium = launch(playwright)
-        except FileNotFoundError as error:
-            pytest.skip(str(error))
-        yield chromium
-        chromium.close()
+    try:
+        with pages.browser() as chromium:
+            yield chromium
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

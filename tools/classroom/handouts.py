@@ -6,21 +6,20 @@ words, answers move to the end, solutions go, addresses become numbered notes.
 """
 
 import re
-import shutil
 from collections.abc import Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 
 from bs4 import BeautifulSoup
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from pypdf import PdfReader
 
-from .chapters import ROOT, Chapter
+from classroom.chapters import ROOT, Chapter
+from classroom.pages import browser
 
 STYLE = ROOT / "book/_static/print.css"
 SCRIPT = Path(__file__).with_name("handout.js")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 120_000  # milliseconds: a busy machine may take long
 BOOK = "Multimodal Deep Learning"
 # what a page needs on paper: its styles, and the formulas
@@ -84,20 +83,6 @@ def address(site: Path, chapter: Chapter) -> Path:
 def title(chapter: Chapter) -> str:
     """Number and title."""
     return f"{chapter.page.number} {chapter.page.title}"
-
-
-@contextmanager
-def browser():
-    """The Chromium of this machine."""
-    path = shutil.which("chromium")
-    if path is None:
-        raise FileNotFoundError(
-            "expected the program chromium: run tools/ensure_chromium.sh."
-        )
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @contextmanager

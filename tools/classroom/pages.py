@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
@@ -31,7 +31,8 @@ def serve(folder: Path, handler=Quiet) -> Iterator[str]:
     server.shutdown()
 
 
-def launch(playwright):
+@contextmanager
+def browser() -> Iterator[Browser]:
     """The Chromium of this machine.
 
     Raises:
@@ -39,15 +40,18 @@ def launch(playwright):
     """
     path = shutil.which("chromium")
     if path is None:
-        raise FileNotFoundError("expected the program chromium on the PATH, got none.")
-    return playwright.chromium.launch(executable_path=path, args=FLAGS)
+        raise FileNotFoundError(
+            "expected the program chromium: run tools/ensure_chromium.sh."
+        )
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
 
 
 @contextmanager
 def open_pages(folder: Path, size=(1280, 720)) -> Iterator[tuple[Page, str]]:
     """A page of a browser, and the address of the folder."""
     viewport = dict(zip(("width", "height"), size, strict=True))
-    with serve(folder) as address, sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser.new_page(viewport=viewport), address
-        browser.close()
+    with serve(folder) as address, browser() as chromium:
+        yield chromium.new_page(viewport=viewport), address
