@@ -102,7 +102,7 @@ def version(*cells):
 
 def test_a_rubric_below_a_design_is_out_and_a_place_for_words_is_in():
     text = "**4. Design an experiment** (★★★, 30 minutes). Plan.\n\n"
-    rubric = ":::{dropdown} What a good answer holds\nSECRET\n:::\n\nAfter."
+    rubric = ":::{dropdown} Rubric for (b)\nSECRET\n:::\n\nAfter."
     aside = ":::{dropdown} An aside\nStays.\n:::"
     three = [f"**{n}. Predict** (★, 3 minutes). x" for n in (1, 2, 3)]
     shown = [new_markdown_cell(t) for t in (*three, f"{aside}\n\n{text}{rubric}")]
@@ -113,6 +113,28 @@ def test_a_rubric_below_a_design_is_out_and_a_place_for_words_is_in():
     assert [cell.id for cell in found[4:]] == [
         "demo-answer-4", "demo-hand-in", "demo-score",
     ]  # fmt: skip
+
+
+def test_an_exercise_may_ask_for_code_and_for_a_design():
+    text = "**1. Investigate, then design an experiment** (★★, 9 minutes). x"
+    found = version(new_markdown_cell(text), code('check("demo-1", ...);'))
+    assert [cell.id for cell in found[1:4]] == [
+        "demo-answer-1",
+        "demo-x",
+        "demo-check-1",
+    ]
+    assert [cell.metadata.nbgrader.points for cell in (found[1], found[3])] == [2, 2]
+
+
+BOOK = sorted(ROOT.glob("notebooks/*/*.ipynb"))
+
+
+@pytest.mark.parametrize("path", BOOK, ids=[path.stem for path in BOOK])
+def test_what_is_folded_for_students_are_answers_to_questions_only(path):
+    made = students.student_version(nbformat.read(path, as_version=4), path.stem)
+    text = "\n".join(cell.source for cell in made.cells if cell.cell_type == "markdown")
+    folds = re.findall(r"^[:`]{3,}\{(?:dropdown|admonition)\} *(.*)$", text, re.M)
+    assert set(folds) <= {"Answer"}
 
 
 def test_a_blank_becomes_a_variable_and_a_check_that_gives_points():

@@ -22,7 +22,7 @@ FENCE = re.compile(r"^(?P<fence>`{3,}|:{3,})\{(?P<name>[\w-]+)\}\s*(?P<title>.*)
 CODE = re.compile(
     r"^(?P<indent>[ \t]*)#+ ?BEGIN SOLUTION.*?#+ ?END SOLUTION[^\n]*", re.S | re.M
 )
-DESIGN = re.compile(r"\*\*(?P<number>\d+)\. Design\b")
+DESIGN = re.compile(r"\*\*(?P<number>\d+)\. [^*]*\b[Dd]esign\b")
 NBGRADER = """# For a course's folder: nbgrader reads this where it is started.
 c = get_config()  # noqa: F821
 c.ClearSolutions.enabled = False  # the blanks are blank already
@@ -87,7 +87,7 @@ def student_version(notebook, slug: str):
     """
     student = without_solutions(notebook)
     stars = {e.number: e.stars for e in exercises(notebook.cells, slug)}
-    made, numbers = [], []
+    made, numbers, designs = [], [], []
     for cell in student.cells:
         found = _check_in(cell)
         if found:
@@ -98,12 +98,13 @@ def student_version(notebook, slug: str):
             continue
         made.append(cell)
         for match in DESIGN.finditer(cell.source if _is_prose(cell) else ""):
-            numbers.append(int(match["number"]))
-            made.append(_for_words(slug, numbers[-1], stars.get(numbers[-1], 1)))
+            number = int(match["number"])  # it may ask for a number or a function, too
+            made.append(_for_words(slug, number, stars.get(number, 1)))
+            designs.append(number)
     twice = sorted({number for number in numbers if numbers.count(number) > 1})
     if twice:
         raise ValueError(f"expected one exercise {twice[0]}, got two.")
-    if numbers:
+    if numbers or designs:
         made.append(new_markdown_cell(HAND_IN, id=f"{slug}-hand-in"))
         made.append(new_code_cell(SCORE, id=f"{slug}-score"))
     student.cells = made
@@ -214,16 +215,15 @@ def without_solutions(notebook):
 
 def _without_blocks(source: str, hidden: bool) -> tuple[str, bool]:
     """Markdown without solutions; `hidden` is whether a gated solution is open."""
-    kept, closing, design = [], None, False
+    kept, closing = [], None
     for line in source.splitlines():
         opened = FENCE.match(line)
-        design = design or bool(DESIGN.search(line))
         if closing is not None:
             closing = None if line.rstrip() == closing else closing
         elif opened and opened["name"] in ("solution-start", "solution-end"):
             hidden = opened["name"] == "solution-start"
             closing = opened["fence"]
-        elif opened and not hidden and _is_solution(opened, design):
+        elif opened and not hidden and _is_solution(opened):
             closing = opened["fence"]
         elif not hidden:
             kept.append(line)
@@ -232,8 +232,8 @@ def _without_blocks(source: str, hidden: bool) -> tuple[str, bool]:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip("\n"), hidden
 
 
-def _is_solution(opened: re.Match, design: bool) -> bool:
-    """Whether a block gives the answer away; below a design, each that folds does."""
+def _is_solution(opened: re.Match) -> bool:
+    """Whether a block gives an exercise away: a solution, or a design's rubric."""
     titled = opened["name"] in ("admonition", "dropdown")
-    told = opened["title"].lower().startswith("solution")
-    return opened["name"] == "solution" or (titled and (told or design))
+    told = opened["title"].lower().startswith(("solution", "rubric"))
+    return opened["name"] == "solution" or (titled and told)
