@@ -141,15 +141,12 @@ def test_a_worker_that_dies_takes_no_other_run_with_it(capsys):
 
 
 RECIPE = """
-import os
 from functools import partial
 from mmdl_lib import core, lab
 from tests.lab import arms
 
 def own(seed):
-    # long enough to be stopped on a busy machine, and only once
-    late = seed > 1 and not os.path.exists({folder!r} + "/again")
-    return arms.slow(seed, folder={folder!r}, seconds=5 if late else 0.3)
+    return arms.slow(seed, folder={folder!r})
 
 LAB = lab.Lab("toy", groups={{"g": own}})
 if __name__ == "__main__":
@@ -163,8 +160,17 @@ def start(folder, *words):
     path.write_text(RECIPE.format(folder=str(folder)))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [sys.executable, str(path), *words], env=environment, stdout=subprocess.PIPE
+        [sys.executable, str(path), *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        preexec_fn=listen,
     )
+
+
+def listen():
+    """Tests that run in the background of a shell have inherited that nobody listens to
+    an interrupt."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_the_end_of(workers):
@@ -191,7 +197,6 @@ def test_a_recipe_that_is_stopped_goes_on_where_it_was(folder, stop):
     begun = {p: p.stat().st_mtime_ns for p in folder.glob("began-*")}
     assert len(begun) < 5
     wait_for_the_end_of({int(path.read_text()) for path in begun})
-    (folder / "again").touch()
     assert start(folder).wait() == 0
     assert set(results("toy")["g"]) == {"0", "1", "2", "3", "4"}
     again = {p for p, t in begun.items() if p.stat().st_mtime_ns != t}
@@ -201,8 +206,6 @@ def test_a_recipe_that_is_stopped_goes_on_where_it_was(folder, stop):
 
 
 def test_two_recipes_may_write_together(folder):
-    folder.mkdir()
-    (folder / "again").touch()
     both = [start(folder, f"g:{s}") for s in (1, 2)]
     assert [p.wait() for p in both] == [0, 0]
     assert set(results("toy")["g"]) == {"1", "2"}
