@@ -141,12 +141,15 @@ def test_a_worker_that_dies_takes_no_other_run_with_it(capsys):
 
 
 RECIPE = """
+import os
 from functools import partial
 from mmdl_lib import core, lab
 from tests.lab import arms
 
 def own(seed):
-    return arms.slow(seed, folder={folder!r})
+    # late runs are long enough to be stopped on a busy machine, and only once
+    late = seed > 1 and not os.path.exists({folder!r} + "/again")
+    return arms.slow(seed, folder={folder!r}, seconds=5 if late else 0.2)
 
 LAB = lab.Lab("toy", groups={{"g": own}})
 if __name__ == "__main__":
@@ -197,6 +200,7 @@ def test_a_recipe_that_is_stopped_goes_on_where_it_was(folder, stop):
     begun = {p: p.stat().st_mtime_ns for p in folder.glob("began-*")}
     assert len(begun) < 5
     wait_for_the_end_of({int(path.read_text()) for path in begun})
+    (folder / "again").touch()
     assert start(folder).wait() == 0
     assert set(results("toy")["g"]) == {"0", "1", "2", "3", "4"}
     again = {p for p, t in begun.items() if p.stat().st_mtime_ns != t}
