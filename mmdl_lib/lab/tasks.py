@@ -96,7 +96,7 @@ class HardNegatives(Contrastive):
         out = self(batch["image"], batch["tokens"], batch["mask"])
         foils = self.encode_text(batch["foil"], batch["foil_mask"])
         more = self.logit_scale * out.image @ foils.T
-        target = torch.arange(len(more))
+        target = torch.arange(len(more), device=more.device)
         rows = F.cross_entropy(torch.cat([out.logits, more], 1), target)
         return {"loss": (rows + F.cross_entropy(out.logits.T, target)) / 2}
 
