@@ -68,7 +68,9 @@ def test_students_keep_the_tasks_and_lose_the_solutions():
         ),
         new_code_cell("z = 'SECRET'", id="demo-c", outputs=PRINTED),
         new_markdown_cell("SECRET\n\n```{solution-end}\n```\n\nAfter.", id="demo-b"),
-        new_code_cell(f"def f():\n    {words}\n    return y", id="demo-d"),
+        new_code_cell(
+            f"def f():\n    {words}\n    return y", id="demo-d", outputs=PRINTED
+        ),
     ]
     before = nbformat.writes(notebook)
     student = students.without_solutions(notebook)
@@ -77,6 +79,7 @@ def test_students_keep_the_tasks_and_lose_the_solutions():
     for kept in ("Before.", "The task.", "Between.", "Stays.", "Kept.", "After."):
         assert kept in text
     assert student.cells[-1].source == "def f():\n    ...\n    return y"
+    assert student.cells[-1].outputs == []
     assert nbformat.writes(notebook) == before
     nbformat.validate(student)
 
