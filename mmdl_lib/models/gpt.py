@@ -121,7 +121,7 @@ class GPT(Model):
                 nn.init.zeros_(module.bias)
         for block in self.transformer.blocks if pre else ():
             for last in (block.attention.out, block.fc2):
-                nn.init.normal_(last.weight, std=0.02 / (2 * config.depth) ** 0.5)
+                nn.init.normal_(last.weight, std=0.02)
 
     def embed(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
         """What enters the first block.
@@ -221,9 +221,9 @@ class GPT(Model):
         mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
         check_mask(mask, shape=tokens.shape)
         cache, length = self.transformer.new_cache(), mask.sum(1)
-        # all real tokens but the last of each row, which `step` reads
+        # all real tokens but the last of each row, which `step` reads (what `roll`
+        # brings around lies behind `longest`)
         kept = mask & mask.roll(-1, 1)
-        kept[:, -1] = False
         longest = int(length.max()) - 1
         x = self.embed(tokens)[:, :longest]
         if longest:
