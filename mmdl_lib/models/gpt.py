@@ -121,7 +121,7 @@ class GPT(Model):
                 nn.init.zeros_(module.bias)
         for block in self.transformer.blocks if pre else ():
             for last in (block.attention.out, block.fc2):
-                nn.init.normal_(last.weight, std=0.02)
+                nn.init.normal_(last.weight, std=0.02 / (2 * config.depth) ** 0.5)
 
     def embed(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
         """What enters the first block.
