@@ -24,9 +24,9 @@ intensities of sources and countries: codecarbon 3.3.2.
 norms; it counts a multiply and an add as two, while papers of vision models often print
 multiply-adds under the name FLOPs, which is half. A forward and a backward pass cost
 about three forward passes. All numbers of CO2e are estimates: the same run emits ten
-times as much on one grid as on another. 6 N D leaves out the scores of attention, which grow
-with the context: 12 L d n more for each token of a context of n, a small part unless n
-is several times d.
+times as much on one grid as on another. 6 N D leaves out the scores of attention, which
+grow with the context n: 12 L d n more for each token, a small part unless n is several
+times d.
 """
 
 from collections.abc import Callable
