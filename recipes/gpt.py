@@ -32,7 +32,7 @@ from mmdl_lib.models.gpt import GPT, GPTConfig
 
 COPY = {"vocab": 32, "context": 24, "width": 64, "heads": 4}
 RULES = GPTConfig(vocab=18, context=16, width=64, depth=2, heads=4)
-VERSES = GPTConfig(vocab=3000, context=64, width=96, depth=4, heads=4)
+VERSES = GPTConfig(vocab=3000, context=64, width=64, depth=4, heads=4)
 BATCH = 32
 EVERY = 50  # steps between two looks at a model that learns to copy
 
@@ -198,7 +198,7 @@ def weights():
     def batches(step):
         return windows("train", 16, step, length=VERSES.context)
 
-    history = lab.train(model, batches, steps=2000, lr=3e-3)
+    history = lab.train(model, batches, steps=3000, lr=3e-3)
     lab.save_weights(model, "gpt", "verses")
     test = windows("test", 200, 0, length=VERSES.context)
     with torch.no_grad():
