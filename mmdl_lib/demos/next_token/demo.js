@@ -139,7 +139,7 @@ function slider(text, min, max, step, value) {
 }
 
 function build(el, { begins }) {
-  const text = make("input", { type: "text", value: begins[0], maxLength: 200,
+  const text = make("input", { type: "text", value: begins[0], maxLength: 400,
     attributes: { "aria-label": "Beginning", autocomplete: "off", spellcheck: "false" } });
   const begin = begins.map((words) => make("button", { type: "button" }, words));
   const temperature = slider("Temperature", 0.1, 2, 0.1, 1);
@@ -259,13 +259,13 @@ async function run(el, engine) {
 }
 
 const STYLE = `
-.mmdl-next_token > input { width: 100%; }
+.mmdl-next_token > input { width: 100%; box-sizing: border-box; }
 .mmdl-next_token .row { display: flex; flex-wrap: wrap; gap: 0.5em; margin: 0.6em 0; }
 .mmdl-next_token .written { min-height: 4.2em; white-space: pre-wrap; overflow-wrap: anywhere;
   font-family: serif; font-size: 1.1em; }
 .mmdl-next_token li { margin: 0 0 0.25em; }
 .mmdl-next_token li button { display: flex; gap: 0.7em; align-items: center; width: 100%;
-  text-align: left; padding: 0.15em 0.6em; border-color: transparent; }
+  text-align: left; padding: 0.15em 0.6em; border-color: transparent; box-sizing: border-box; }
 .mmdl-next_token li b { width: 3.6em; text-align: right; white-space: nowrap; }
 .mmdl-next_token .away :is(.bar i) { background: var(--soft); }
 .mmdl-next_token .away { color: var(--soft); }
