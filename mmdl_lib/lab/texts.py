@@ -93,12 +93,16 @@ def counted(
     language: str = "english", books: Container[str] | None = None, *,
     width: int = WIDTH, seed: int = 0, unit: bool = True,
 ) -> Words:  # fmt: skip
-    """Vectors of the words of verses from counts alone: PPMI and SVD."""
-    corpus = some(language, books=books)
+    """Vectors of the words of verses from counts alone."""
+    found = of_counts(some(language, books=books), width=width, seed=seed)
+    return found.unit() if unit else found
+
+
+def of_counts(corpus: Corpus, *, width: int = WIDTH, seed: int = 0) -> Words:
+    """PPMI and SVD of a text; near neighbors count more."""
     count = corpus.cooccurrences(WINDOW, near=True)
     table = ppmi.shifted_ppmi(count, power=0.75)
-    found = corpus.table(ppmi.factors(table, width, generator=generator(seed)))
-    return found.unit() if unit else found
+    return corpus.table(ppmi.factors(table, width, generator=generator(seed)))
 
 
 BANDS = {"rare": (5, 20), "middle": (21, 200), "frequent": (201, 10**9)}
