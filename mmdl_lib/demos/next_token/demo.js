@@ -157,8 +157,8 @@ function build(el, { begins }) {
       "a piece to take it, or draw."),
     text, group("Beginnings", ...begin), written, list, note,
     temperature.row, topP.row, group("Draw", one, many, back), status,
-    make("p", { className: "note" }, "The model has read English Bible verses of 1769 in " +
-      "lowercase, and nothing else. A mark ▸ begins a piece in the middle of a word."));
+    make("p", { className: "note" }, "The model has read verses of the King James Version, " +
+      "in lowercase, and nothing else. A mark ▸ begins a piece in the middle of a word."));
   return { text, begin, temperature, topP, one, many, back, written, list, note, status };
 }
 
@@ -199,7 +199,7 @@ async function run(el, engine) {
     clearTimeout(timer);
     const best = found.order[0];
     timer = setTimeout(say, 300,
-      `Likeliest: ${name(best)}, ${percent(found.after[best])}. Computed by ${by}.`);
+      `Likeliest: “${name(best)}”, ${percent(found.after[best])}. Computed by ${by}.`);
   }
   async function update() {
     again = busy;
@@ -267,7 +267,7 @@ const STYLE = `
 .mmdl-next_token li button { display: flex; gap: 0.7em; align-items: center; width: 100%;
   text-align: left; padding: 0.15em 0.6em; border-color: transparent; box-sizing: border-box; }
 .mmdl-next_token li b { width: 3.6em; text-align: right; white-space: nowrap; }
-.mmdl-next_token .away :is(.bar i) { background: var(--soft); }
+.mmdl-next_token .away .bar i { background: currentColor; }
 .mmdl-next_token .away { color: var(--soft); }
 .mmdl-next_token .slider { display: grid; grid-template-columns: 6.5em minmax(0, 1fr) 2.6em;
   gap: 0.5em; align-items: center; margin: 0.3em 0; }
