@@ -88,7 +88,8 @@ def test_choices_are_those_of_the_library(running, gpt, temperature, top_p):
     logits = logits_of(gpt, TEXTS[0][:24])
     wanted = truncate(logits[None] / temperature, top_p=top_p).softmax(-1)[0]
     js = f"""async ([x, t, p]) => {{ {MODULE} return m.choices(x, t, p).after; }}"""
-    got = torch.tensor(running[0].evaluate(js, [logits.tolist(), temperature, top_p]))
+    got = running[0].evaluate(js, [logits.tolist(), temperature, top_p])
+    got = torch.tensor(got, dtype=torch.float32)
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
 
 
