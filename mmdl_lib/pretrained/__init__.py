@@ -6,6 +6,7 @@ from pathlib import Path
 from mmdl_lib.pretrained import bert as _bert
 from mmdl_lib.pretrained import clip as _clip
 from mmdl_lib.pretrained import efficientnet as _efficientnet
+from mmdl_lib.pretrained import gpt as _gpt
 from mmdl_lib.pretrained import small
 from mmdl_lib.pretrained import t5 as _t5
 from mmdl_lib.pretrained import vit as _vit
@@ -18,6 +19,7 @@ LOADERS = {
     "bert": _bert.load,
     "clip": _clip.load,
     "efficientnet": _efficientnet.load,
+    "gpt": _gpt.load,
     "t5": _t5.load,
     "vit": _vit.load,
 }
