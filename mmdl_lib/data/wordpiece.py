@@ -1,4 +1,4 @@
-"""WordPiece: a word is cut into the longest pieces that the vocabulary has, from left."""
+"""WordPiece: a word is cut into the longest pieces of the vocabulary, from the left."""
 
 import json
 from pathlib import Path

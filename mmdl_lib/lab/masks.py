@@ -19,13 +19,13 @@ from mmdl_lib.models.t5 import visible
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, UNK, CLS, SEP, MASK = range(5)
-LENGTH = 24  # tokens of a verse, frames included; what is longer is cut off
+LENGTH = 16  # tokens of a verse, frames included; what is longer is cut off
 TAGS = ("noun", "verb", "adjective", "adverb", "pronoun", "preposition")
 TAGS += ("conjunction", "article", "other")
 
 
 @cache
-def vocabulary(size: int = 1000) -> list[str]:
+def vocabulary(size: int = 500) -> list[str]:
     """The special tokens and the most frequent words of the training verses."""
     counts = Counter(w for words in verses.load("train").english for w in words)
     # equally frequent ones in the order of the alphabet
@@ -186,9 +186,48 @@ def tagged(model: Tagger, some: Text) -> Int[Tensor, "b t"]:
     return torch.cat([model(*part).argmax(-1) for part in parts])
 
 
-def most_frequent(some: Text, size: int = 1000) -> Float[Tensor, "k tags"]:
+@torch.no_grad()
+def features(model: Masked, some: Text) -> tuple[Float[Tensor, "n d"], Tensor]:
+    """The vectors of all words whose tag is known, and the tags."""
+    model.eval()
+    parts = zip(some.tokens.split(500), some.mask.split(500), strict=True)
+    x, known = torch.cat([model.hidden(*part) for part in parts]), some.tags >= 0
+    return x[known], some.tags[known]
+
+
+def most_frequent(some: Text) -> Float[Tensor, "k tags"]:
     """How often each token has each tag."""
+    return _counts(some, some.tokens, len(vocabulary()))
+
+
+def _counts(some: Text, key: Int[Tensor, "b t"], size: int) -> Float[Tensor, "k tags"]:
     known = some.tags >= 0
     table = torch.zeros(size, len(TAGS))
-    pairs = some.tokens[known], some.tags[known]
+    pairs = key[known], some.tags[known]
     return table.index_put_(pairs, torch.tensor(1.0), accumulate=True)
+
+
+def counted(some: Text, new: Text, *, sides: tuple[int, ...] = ()) -> Tensor:
+    """Tags of a new text by counting, without any net.
+
+    Args:
+        some: the text with known tags.
+        new: the one to tag.
+        sides: which neighbors are looked at beside the word itself: -1 the one before,
+            1 the next, or both. The tag of a pair that was not seen is that of the word
+            alone; two neighbors are taken as independent, given the word.
+
+    Returns:
+        The likeliest tag of each token.
+    """
+    size = len(vocabulary())
+    table = most_frequent(some)
+    # a word that was not seen has the shares of all words together
+    table = table + 1e-3 * table.sum(0) / table.sum()
+    alone = (table / table.sum(1, keepdim=True))[new.tokens]
+    log_p = alone.log()
+    for side in sides:
+        keys = [x.tokens * size + x.tokens.roll(-side, 1) for x in (some, new)]
+        found = _counts(some, keys[0], size**2)[keys[1]] + alone
+        log_p = log_p + (found / found.sum(-1, keepdim=True) / alone).log()
+    return log_p.argmax(-1)
