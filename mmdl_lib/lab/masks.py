@@ -103,7 +103,7 @@ class Masked(BERT):
             return super().loss(batch, phase=phase, generator=generator)
         tokens, mask, start = batch["tokens"], batch["mask"], 1
         if self.kind == "prefix":
-            start = int(torch.randint(4, 20, (), generator=generator))
+            start = int(torch.randint(4, 12, (), generator=generator))
         x = self.hidden(tokens, mask, prefix=start)[:, start - 1 : -1]
         each = F.cross_entropy(self.guess(x).mT, tokens[:, start:], reduction="none")
         real = mask[:, start:]
@@ -222,8 +222,9 @@ def counted(some: Text, new: Text, *, sides: tuple[int, ...] = ()) -> Tensor:
     """
     size = len(vocabulary())
     table = most_frequent(some)
-    # a word that was not seen has the shares of all words together
-    table = table + 1e-3 * table.sum(0) / table.sum()
+    # a word that was not seen has the shares of all words together; none is zero
+    shares = table.sum(0) + 1
+    table = table + 1e-3 * shares / shares.sum()
     alone = (table / table.sum(1, keepdim=True))[new.tokens]
     log_p = alone.log()
     for side in sides:
@@ -231,3 +232,36 @@ def counted(some: Text, new: Text, *, sides: tuple[int, ...] = ()) -> Tensor:
         found = _counts(some, keys[0], size**2)[keys[1]] + alone
         log_p = log_p + (found / found.sum(-1, keepdim=True) / alone).log()
     return log_p.argmax(-1)
+
+
+@torch.no_grad()
+def guesses(model: Masked, words: list[str], place: int) -> Float[Tensor, " k"]:
+    """Probabilities of the word at a place, counted from 0.
+
+    A full model reads all other words and [MASK], a causal one those before it.
+
+    Raises:
+        ValueError: a place outside of the words.
+    """
+    if not 0 <= place < len(words):
+        raise ValueError(f"place expected 0 to {len(words) - 1}, got {place}.")
+    tokens, mask, _ = encode([words])
+    at = place + 1
+    if model.kind == "full":
+        tokens[0, at] = MASK
+    else:
+        mask, at = torch.arange(LENGTH)[None] < at, at - 1
+    return model.guess(model.hidden(tokens, mask)[0, at]).softmax(-1)
+
+
+def continued(model: Masked, words: list[str], count: int) -> list[str]:
+    """More words, the likeliest each time; a full model is given a [MASK] at the end.
+
+    Tokens that are no words are passed over.
+    """
+    words = list(words)
+    for _ in range(count):
+        p = guesses(model, [*words, SPECIAL[UNK]], len(words))
+        p[: len(SPECIAL)] = 0
+        words.append(vocabulary()[int(p.argmax())])
+    return words
