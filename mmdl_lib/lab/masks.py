@@ -235,20 +235,28 @@ def counted(some: Text, new: Text, *, sides: tuple[int, ...] = ()) -> Tensor:
 
 
 @torch.no_grad()
-def guesses(model: Masked, words: list[str], place: int) -> Float[Tensor, " k"]:
+def guesses(
+    model: Masked, words: list[str], place: int, *, past: bool = False
+) -> Float[Tensor, " k"]:
     """Probabilities of the word at a place, counted from 0.
 
-    A full model reads all other words and [MASK], a causal one those before it.
+    Args:
+        model: a full one reads [MASK] there; a causal one stops before it.
+        words: of which that at the place is not read.
+        place: where the word stands.
+        past: a full model, too, reads nothing behind the place.
 
     Raises:
-        ValueError: a place outside of the words.
+        ValueError: a place outside of the words, or of what a model reads.
     """
-    if not 0 <= place < len(words):
-        raise ValueError(f"place expected 0 to {len(words) - 1}, got {place}.")
+    last = min(len(words), LENGTH - 1) - 1
+    if not 0 <= place <= last:
+        raise ValueError(f"place expected 0 to {last}, got {place}.")
     tokens, mask, _ = encode([words])
     at = place + 1
     if model.kind == "full":
         tokens[0, at] = MASK
+        mask = torch.arange(LENGTH)[None] <= at if past else mask
     else:
         mask, at = torch.arange(LENGTH)[None] < at, at - 1
     return model.guess(model.hidden(tokens, mask)[0, at]).softmax(-1)
@@ -261,7 +269,7 @@ def continued(model: Masked, words: list[str], count: int) -> list[str]:
     """
     words = list(words)
     for _ in range(count):
-        p = guesses(model, [*words, SPECIAL[UNK]], len(words))
+        p = guesses(model, [*words, SPECIAL[UNK]], len(words), past=True)
         p[: len(SPECIAL)] = 0
         words.append(vocabulary()[int(p.argmax())])
     return words

@@ -198,6 +198,8 @@ def test_guesses_are_shares_and_see_what_they_may():
         later = [*words[:6], "and", *words[7:]]
         same = torch.equal(masks.guesses(make(kind), later, 4), p)
         assert same == (kind == "causal")
+        past = [masks.guesses(make(kind), w, 4, past=True) for w in (words, later)]
+        assert torch.equal(*past)
     with pytest.raises(ValueError, match="place expected 0 to 12, got 13"):
         masks.guesses(make("full"), words, 13)
     found = masks.continued(make("causal"), words[:3], 4)
