@@ -173,20 +173,15 @@ MISTAKES = {
             lambda n, p: _prefix(n, p) & ~torch.eye(n, dtype=torch.bool),
             "a token sees itself.",
         ),
-        (lambda n, p: _prefix(n, p).float(), "expected true or false, got numbers."),
     ],
     3: [
         (
             lambda x, y, c: _each(x, y).mean(),
-            "only the chosen places count.",
+            "only the chosen places count; a mean over all times a mask is no cure.",
         ),
         (
             lambda x, y, c: (_each(x, y) * c).mean(),
             "divide by the number of chosen places, not by that of all.",
-        ),
-        (
-            lambda x, y, c: (F.cross_entropy(x.mT, y) * c).sum() / c.sum(),
-            "a mean over all places, times a mask, is still a mean over all places.",
         ),
         (_by_text, "each chosen place counts alike, whichever text it is in."),
         (lambda x, y, c: (_each(x, y) * c).sum(), "that is the sum: take the mean."),
