@@ -1,0 +1,14 @@
+"""The Transformer: TODO parity, a closed form or a law for each part."""
+
+import torch
+
+from mmdl_lib.core import generator
+from mmdl_lib.models.transformer import Transformer
+
+
+def test_places_of_patches_do_not_matter():
+    model = Transformer.from_preset("tiny")
+    image = Transformer.example_batch(model.config, 2, generator=generator(0))["image"]
+    moved = image.roll(model.config.patch, 3)
+    assert torch.allclose(model(image), model(moved), atol=1e-5)
+    assert not torch.allclose(model(image), model(image.roll(1, 3)), atol=1e-5)
