@@ -162,7 +162,7 @@ class Transformer(Model):
         return self.encoder(self.embed(source), source_mask)
 
     def encode_source(
-        self, source: Int[Tensor, "b n"], source_mask: Bool[Tensor, "b n"]
+        self, source: Tensor, source_mask: Tensor
     ) -> Float[Tensor, "b n d"]:
         """As `encode`, with a check at the border.
 
@@ -230,7 +230,7 @@ class Transformer(Model):
         x = self.decoder(x, memory=memory, memory_mask=source_mask, cache=cache)
         return self.read_out(x)[:, 0], (place + 1, cache, memory, source_mask)
 
-    def begin(self, source: Int[Tensor, "b n"], source_mask: Bool[Tensor, "b n"]):
+    def begin(self, source: Tensor, source_mask: Tensor) -> tuple:
         """The state before the first target token; errors as in `encode_source`."""
         memory = self.encode_source(source, source_mask)
         return 0, self.decoder.new_cache(), memory, source_mask
@@ -238,8 +238,8 @@ class Transformer(Model):
     @torch.no_grad()
     def generate(
         self,
-        source: Int[Tensor, "b n"],
-        source_mask: Bool[Tensor, "b n"],
+        source: Tensor,
+        source_mask: Tensor,
         *,
         beams: int = 1,
         alpha: float = 0.6,
@@ -248,8 +248,8 @@ class Transformer(Model):
         """Translate: tokens without the start, filled with end tokens.
 
         Args:
-            source: tokens; padding behind them.
-            source_mask: True on real ones.
+            source: tokens (b, n); padding behind them.
+            source_mask: True on real ones (b, n).
             beams: 4 in the paper; one is greedy.
             alpha: of the length penalty ((5 + length) / 6)^alpha; for several beams.
             max_length: most tokens; None: 50 more than the source (section 6.1).
