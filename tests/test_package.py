@@ -64,6 +64,8 @@ def test_the_wheel_carries_weights_results_and_demos_and_no_tests(wheel):
             assert f"mmdl_lib/{folder}/{file.name}" in names
     for file in (ROOT / "results").glob("*.json"):
         assert f"mmdl_lib/_results/{file.name}" in names
+    for file in (ROOT / "mmdl_lib/data").glob("[a-z]*.*"):
+        assert f"mmdl_lib/data/{file.name}" in names
     assert not [name for name in names if name.startswith(("tests", "recipes"))]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmdl_lib.pretrained import clip as _clip
 from mmdl_lib.pretrained import efficientnet as _efficientnet
+from mmdl_lib.pretrained import gpt as _gpt
 from mmdl_lib.pretrained import small
 from mmdl_lib.pretrained import vit as _vit
 from mmdl_lib.pretrained.small import save
@@ -12,7 +13,12 @@ from mmdl_lib.pretrained.small import save
 __all__ = ["load", "save"]
 
 # models that also read public checkpoints, or come with a tokenizer
-LOADERS = {"clip": _clip.load, "efficientnet": _efficientnet.load, "vit": _vit.load}
+LOADERS = {
+    "clip": _clip.load,
+    "efficientnet": _efficientnet.load,
+    "gpt": _gpt.load,
+    "vit": _vit.load,
+}
 
 
 def load(slug: str, source: str | Path = "shapes", **options):
