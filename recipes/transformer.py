@@ -111,8 +111,8 @@ def translate(seed, *, smoothing=None, steps=400):
     if smoothing is None:
         model = bahdanau()
         found = learn_clauses(model, seed, steps=steps, lr=LR["recurrent"])
-        pieces = sum(len(one) - 1 for one in test.target)
-        found["nats"] = sum(translation.nats(model, test)) / pieces
+        nats = sum(translation.piece_nats(model, test), [])
+        found["nats"] = sum(nats) / len(nats)
         return found
     model = transformer(smoothing=smoothing)
     found = learn_clauses(model, seed, steps=steps, lr=LR["Transformer"])
