@@ -28,7 +28,7 @@ ROWS = 20_000  # of the cipher
 LONGEST = {"arms": 10, "weights": 12}  # most words of a clause
 
 
-def part(seed, *, part, depth=1, steps=400):
+def part(seed, *, part, depth=1, steps=500):
     """A Transformer without one part learns the cipher."""
     model = without(part, replace(SMALL, depth=depth), seed=seed)
     test = cipher(500, 50_000 + seed)
@@ -142,7 +142,7 @@ BODIES = {"GRU": Recurrent, "attention": Attentive}
 GROUPS = {
     "parts": {str(p or "whole"): partial(part, part=p) for p in (None, *PARTS)},
     "deep": {
-        str(p or "whole"): partial(part, part=p, depth=4, steps=200)
+        str(p or "whole"): partial(part, part=p, depth=4, steps=300)
         for p in (None, "norm")
     },
     "distance": {
@@ -162,7 +162,6 @@ LAB = lab.Lab(
     groups=GROUPS,
     once={"weights": weights},
     claims=lab.read_claims(__file__),
-    least=6,
 )
 
 if __name__ == "__main__":
