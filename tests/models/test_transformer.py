@@ -1,6 +1,7 @@
 """The Transformer: equations by hand, masks, decoding, schedule, smoothing, counts."""
 
 import math
+from inspect import signature
 
 import pytest
 import torch
@@ -20,6 +21,14 @@ def make(preset="tiny", *, shaken=True):
     g = generator(2)
     for parameter in model.parameters() if shaken else ():
         parameter.data += 0.05 * torch.randn(parameter.shape, generator=g)
+    return model
+
+
+def talkative():
+    """A fresh model repeats itself, as its output is like its input; this one not."""
+    model = make()
+    signs = torch.randn(64, generator=generator(5)).sign()
+    model.decoder.blocks[-1].norm2.weight.data *= signs
     return model
 
 
@@ -254,7 +263,7 @@ def uncached(model, batch):
 @torch.no_grad()
 @pytest.mark.parametrize("beams", [1, 4])
 def test_translations_are_those_of_a_search_that_reads_everything_anew(beams):
-    model, batch = make(), batch_of(6)
+    model, batch = talkative(), batch_of(6)
     step, state = uncached(model, batch)
     start = torch.zeros(6, dtype=torch.long)
     options = {"end": 1, "max_length": 9}
@@ -265,6 +274,23 @@ def test_translations_are_those_of_a_search_that_reads_everything_anew(beams):
         expected = beam_search(step, start, state, **options).tokens[:, 0]
     found = model.generate(*given(batch)[2:], beams=beams, max_length=9)
     assert torch.equal(found, expected)
+
+
+@torch.no_grad()
+def test_the_length_penalty_reaches_the_search():
+    model, batch = talkative(), batch_of(30)
+    model.embedding.weight[1] = 0.8 * model.embedding.weight[39]  # a likely end
+    state = model.begin(*given(batch)[2:])
+    start, made = torch.zeros(30, dtype=torch.long), []
+    for alpha in (0.0, 0.6, 6.0):
+        options = {"end": 1, "max_length": 9, "beams": 4, "penalty": gnmt(alpha)}
+        expected = beam_search(model.step, start, state, **options).tokens[:, 0]
+        made.append(
+            model.generate(*given(batch)[2:], beams=4, alpha=alpha, max_length=9)
+        )
+        assert torch.equal(made[-1], expected)
+    assert not torch.equal(made[0], made[2])
+    assert signature(model.generate).parameters["alpha"].default == 0.6
 
 
 @torch.no_grad()
