@@ -79,7 +79,12 @@ def test_without_a_part_the_block_is_what_remains_of_it():
     block = without("norm").encoder.blocks[0]
     y = x + block.attention(x)
     assert torch.allclose(block(x), y + block.mlp(y), atol=1e-6)
-    memory, block = torch.randn(2, 3, 48), without("residual").decoder.blocks[0]
+    memory, block = torch.randn(2, 3, 48), without("norm").decoder.blocks[0]
+    y = x + block.attention(x, causal=True)
+    y = y + block.cross(y, memory=memory)
+    found = block(x, causal=True, memory=memory)
+    assert torch.allclose(found, y + block.mlp(y), atol=1e-5)
+    block = without("residual").decoder.blocks[0]
     y = block.norm1(block.attention(x, causal=True))
     y = block.norm2(block.mlp(block.norm_cross(block.cross(y, memory=memory))))
     assert torch.allclose(block(x, causal=True, memory=memory), y, atol=1e-6)
