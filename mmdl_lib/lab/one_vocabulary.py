@@ -93,7 +93,7 @@ def surprise(model: Transformer, data: Pairs) -> dict[str, float]:
 
 def cross_weights(
     model: Transformer, data: Pairs
-) -> list[Float[Tensor, "layers heads e s"]]:
+) -> list[Float[Tensor, "layers heads _ _"]]:
     """Cross-attention of each English word on each Spanish word, by layer and head.
 
     As `word_weights` of `lab.translation`: the row that chose a piece counts for it.
