@@ -295,7 +295,7 @@ class Seq2Seq(Translator, Model):
 
     PRESETS = {
         "tiny": _tiny(order="forward"),
-        "tiny-cho": _tiny(cell="cho", order="forward"),
+        "tiny-cho": _tiny(cell="cho", order="forward", depth=2),
         "tiny-lstm": _tiny(cell="lstm", context="start", depth=2),
         "cho": Seq2SeqConfig(
             vocab_source=15_000,

@@ -121,6 +121,13 @@ def test_the_summary_is_all_that_the_decoder_knows():
         assert torch.allclose(logits, logits[:1].expand_as(logits), atol=1e-6)
 
 
+def test_the_summary_at_every_step_is_the_last_layers_state():
+    model = make("tiny-cho")
+    memory = model.memory(*pair(batch_of(model)))
+    assert len(memory.states) == 2
+    assert torch.equal(memory.vector, memory.states[1])
+
+
 def test_context_at_every_step_reaches_each_word_past_the_state():
     """With all memory of the decoder cut off, only "always" still knows the source."""
     for name, knows in (("tiny", True), ("tiny-lstm", False)):
