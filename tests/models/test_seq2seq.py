@@ -8,7 +8,15 @@ import torch.nn.functional as F
 
 from mmdl_lib.core import generator
 from mmdl_lib.models import seq2seq
-from mmdl_lib.models.seq2seq import GRU, LSTM, ChoGRU, Seq2Seq, Seq2SeqConfig, backwards
+from mmdl_lib.models.seq2seq import (
+    GRU,
+    LSTM,
+    ChoGRU,
+    Seq2Seq,
+    Seq2SeqConfig,
+    backwards,
+    word_loss,
+)
 from mmdl_lib.nn import decode
 
 PRESETS = ["tiny", "tiny-cho", "tiny-lstm"]
@@ -77,6 +85,25 @@ def test_the_loss_is_the_mean_over_real_words_of_minus_log_p():
         if batch["mask"][b, t + 1]
     ]
     assert torch.allclose(model.loss(batch)["loss"], torch.stack(said).mean())
+
+
+def test_words_are_hidden_from_the_reader_alone_and_only_in_training():
+    tokens = torch.arange(50).repeat(400, 1)
+    found = seq2seq.hide(tokens, 0.3, generator(0))
+    assert (found[:, :3] == tokens[:, :3]).all()  # padding, start and end stay
+    assert abs((found[:, 3:] == 0).float().mean() - 0.3) < 0.01
+    assert ((found == tokens) | (found == 0)).all()
+    model = make("tiny-hidden")
+    batch = batch_of(model)
+    plain = word_loss(
+        model.logits(batch["tokens"], *pair(batch)), batch["tokens"], batch["mask"]
+    )
+    assert model.eval().loss(batch)["loss"] == plain
+    some = [model.train().loss(batch, generator=generator(k))["loss"] for k in (1, 2)]
+    assert some[0] != some[1] and plain not in some
+    # what is to be said stays: with all that is read hidden, the loss still differs
+    other = batch | {"tokens": torch.where(batch["tokens"] > 2, 7, batch["tokens"])}
+    assert model.loss(other, generator=generator(1))["loss"] != some[0]
 
 
 def test_a_row_backwards_keeps_its_padding_behind():
@@ -223,8 +250,13 @@ def test_beam_search_with_every_beam_is_exact_search():
     found = model.search(source, mask, decode.beam_search, beams=4**t, max_length=t)
     said = tuple(found.tokens[0, 0][found.mask[0, 0]].tolist())
     assert said == best
-    want = scored(model, source, mask, best)
-    assert torch.allclose(found.log_prob[0, 0], want, atol=1e-5)
+    # the score that is returned is that of the words, given one after the other
+    for said, real, log_p in zip(
+        found.tokens[0], found.mask[0], found.log_prob[0], strict=True
+    ):
+        if real.any():
+            want = scored(model, source, mask, tuple(said[real].tolist()))
+            assert torch.allclose(log_p, want, atol=1e-5)
 
 
 def test_more_beams_never_find_a_less_likely_sentence_here():
