@@ -23,7 +23,6 @@ Manning, "Effective Approaches to Attention-based Neural Machine Translation", E
   four layers.
 - The reset gate acts as in torch (see `seq2seq`). One tanh layer in place of maxout.
 - Luong's decoder is one layer of GRU here, four of LSTM there. No local attention.
-- `hidden` as in `seq2seq`.
 
 **Builds on** `seq2seq`
 """
@@ -50,7 +49,6 @@ class BahdanauConfig(Config):
     embed: int = 620
     score: Literal["additive", "dot", "general"] = "additive"
     encoder: Literal["both", "forward"] = "both"
-    hidden: float = 0.0  # share of the words that are read, hidden in training
 
     @property
     def memory(self) -> int:

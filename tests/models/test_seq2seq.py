@@ -15,7 +15,6 @@ from mmdl_lib.models.seq2seq import (
     Seq2Seq,
     Seq2SeqConfig,
     backwards,
-    word_loss,
 )
 from mmdl_lib.nn import decode
 
@@ -85,25 +84,6 @@ def test_the_loss_is_the_mean_over_real_words_of_minus_log_p():
         if batch["mask"][b, t + 1]
     ]
     assert torch.allclose(model.loss(batch)["loss"], torch.stack(said).mean())
-
-
-def test_words_are_hidden_from_the_reader_alone_and_only_in_training():
-    tokens = torch.arange(50).repeat(400, 1)
-    found = seq2seq.hide(tokens, 0.3, generator(0))
-    assert (found[:, :3] == tokens[:, :3]).all()  # padding, start and end stay
-    assert abs((found[:, 3:] == 0).float().mean() - 0.3) < 0.01
-    assert ((found == tokens) | (found == 0)).all()
-    model = make("tiny-hidden")
-    batch = batch_of(model)
-    plain = word_loss(
-        model.logits(batch["tokens"], *pair(batch)), batch["tokens"], batch["mask"]
-    )
-    assert model.eval().loss(batch)["loss"] == plain
-    some = [model.train().loss(batch, generator=generator(k))["loss"] for k in (1, 2)]
-    assert some[0] != some[1] and plain not in some
-    # what is to be said stays: with all that is read hidden, the loss still differs
-    other = batch | {"tokens": torch.where(batch["tokens"] > 2, 7, batch["tokens"])}
-    assert model.loss(other, generator=generator(1))["loss"] != some[0]
 
 
 def test_a_row_backwards_keeps_its_padding_behind():
