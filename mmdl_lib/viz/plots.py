@@ -280,10 +280,11 @@ def _frame(ax, i: int, j: int, line) -> None:
     from matplotlib.patches import Rectangle
 
     corner, side = (j - 0.44, i - 0.44), 0.88
+    style = {"fill": False, "edgecolor": "white", "linewidth": 3.4}
     # white below red: seen on dark and on bright cells
-    for color, width in (("white", 3.4), (PALETTE[5], 1.9)):
-        style = {"fill": False, "edgecolor": color, "linewidth": width}
-        ax.add_patch(Rectangle(corner, side, side, linestyle=line, **style))
+    ax.add_patch(Rectangle(corner, side, side, **style))
+    style |= {"edgecolor": PALETTE[5], "linewidth": 1.9, "linestyle": line}
+    ax.add_patch(Rectangle(corner, side, side, **style))
 
 
 def _colors(ax, matrix: np.ndarray, limits: tuple | None):
