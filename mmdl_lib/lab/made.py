@@ -110,3 +110,18 @@ def found(weights: Float[Tensor, "b t n"], some: Sentences) -> dict[str, float]:
     far = word & ((some.link - place - 1).abs() >= 2)
     share = {"links": word, "moved": far}
     return {k: (hit & v).sum().item() / v.sum().item() for k, v in share.items()}
+
+
+def words(ids: Int[Tensor, " t"], *, translated: bool = False) -> list[str]:
+    """Names without frames, such as n7, a2, v4; capitals in the target's language.
+
+    A word and its translation have the same letter and number.
+    """
+    inside = [i - 3 for i in ids.tolist() if i > END]
+    if translated:  # 23 * 7 = 161 = 1 modulo 80
+        inside = [23 * (i - 5) % (VOCAB - 3) for i in inside]
+    ends = (NOUNS, NOUNS + ADJECTIVES)
+    kinds = [(i >= ends[0]) + (i >= ends[1]) for i in inside]
+    starts = (0, *ends)
+    names = [f"{'nav'[k]}{i - starts[k]}" for k, i in zip(kinds, inside, strict=True)]
+    return [name.upper() for name in names] if translated else names

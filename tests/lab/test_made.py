@@ -37,6 +37,15 @@ def test_nouns_adjectives_and_the_verb_change_places():
                 assert places.index(j + 2) + 1 == places.index(j + 1)
 
 
+def test_a_word_and_its_translation_have_the_same_name():
+    some = made.draw(30, 12, 4)
+    for source, tokens, link in zip(some.source, some.tokens, some.link, strict=True):
+        said, meant = made.words(source), made.words(tokens, translated=True)
+        assert [said[j - 1].upper() for j in link.tolist() if j >= 0] == meant
+    ids = torch.tensor([1, 3, 42, 43, 62, 63, 82, 2, 0])
+    assert made.words(ids) == ["n0", "n39", "a0", "a19", "v0", "v19"]
+
+
 def test_lengths_are_those_that_were_asked_for_and_all_occur():
     some = made.draw(300, 12, 2)
     assert set((some.source_mask.sum(1) - 2).tolist()) == set(range(4, 13))
