@@ -54,6 +54,7 @@ def test_the_wheel_carries_weights_results_and_demos_and_no_tests(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in (
         "weights",
+        "data/_clipart",
         "data/_verses",
         *(
             f"demos{d}"

@@ -69,7 +69,7 @@ class Corpus:
         return len(self.token)
 
     def only(self, kept: Bool[Tensor, " n"]) -> "Corpus":
-        """The same vocabulary over some of the tokens; the counts are those of the rest.
+        """The same vocabulary over some of the tokens, which are counted anew.
 
         Raises:
             ValueError: no flag for each token.

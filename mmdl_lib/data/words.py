@@ -115,13 +115,13 @@ def glove(n: int = GLOVE_WORDS) -> Words:
 
 
 def concreteness() -> Words:
-    """Glasgow norms: how concrete people find a word, (n,), 1 abstract to 7 concrete."""
+    """Glasgow norms: how concrete is a word, (n,), 1 (abstract) to 7."""
     words, value = _norms()["glasgow"]
     return Words(list(words), value.clone())
 
 
 def senses() -> Words:
-    """Lancaster norms: how much a word is felt through each of `SENSES`, (n, 6), 0 to 5."""
+    """Lancaster norms: how much it is felt through each of `SENSES`, (n, 6), 0 to 5."""
     words, value = _norms()["lancaster"]
     return Words(list(words), value.clone())
 

@@ -80,7 +80,7 @@ def _words(like: Tensor) -> str:
 
 
 def numbers(value: Any, expected: str) -> Tensor:
-    """Numbers of any type, also in lists, as float64.
+    """Numbers of any type, also in lists or sparse, as float64.
 
     Raises:
         Hint: they are none.
@@ -91,7 +91,7 @@ def numbers(value: Any, expected: str) -> Tensor:
         value = torch.as_tensor(float(value) if isinstance(value, int) else value)
         if value.is_complex():
             raise TypeError("an imaginary part would be lost")
-        return value.detach().cpu().double()
+        return value.detach().cpu().to_dense().double()
     except Hint:
         raise
     except Exception as error:

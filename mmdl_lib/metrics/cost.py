@@ -7,16 +7,26 @@ $$\text{energy} = \text{PUE} \cdot \frac{\text{watts} \cdot \text{hours}}{1000}
 PUE, the power usage effectiveness, is what a data center draws for each unit that its
 computers get: cooling, losses. The intensity is what the grid emits for a kWh.
 
+For a language model the operations are known before it is built: each of its N weights
+takes part in one multiply and one add for each of D tokens, forward once and backward
+twice,
+
+$$\text{operations} = 6 N D, \qquad N \approx 12\, L\, d^2$$
+
+in L blocks of width d (attention 4 d^2, MLP 8 d^2), embeddings not counted.
+
 **Source** Strubell, Ganesh, McCallum, "Energy and Policy Considerations for Deep
 Learning in NLP", ACL 2019, arXiv 1906.02243, section 2.
 **Range** from 0, lower is better.
 **Official implementation** operations: torch's `FlopCounterMode`, which we call;
-intensities: codecarbon 3.3.2.
+intensities of sources and countries: codecarbon 3.3.2.
 **Quirks** The counter sees matrix products and convolutions, and not activations or
 norms; it counts a multiply and an add as two, while papers of vision models often print
 multiply-adds under the name FLOPs, which is half. A forward and a backward pass cost
 about three forward passes. All numbers of CO2e are estimates: the same run emits ten
-times as much on one grid as on another.
+times as much on one grid as on another. 6 N D leaves out the scores of attention, which
+grow with the context n: 12 L d n more for each token, a small part unless n is several
+times d.
 """
 
 from collections.abc import Callable
@@ -40,6 +50,79 @@ INTENSITY = {
     "wind": 26.0,
     "world_average": 475.0,
 }
+
+# g CO2e a kWh of a country's mix in 2023
+COUNTRIES = {
+    "Norway": 30.08,
+    "Sweden": 40.695,
+    "France": 56.039,
+    "United Kingdom": 237.589,
+    "United States": 369.473,
+    "Germany": 380.95,
+    "China": 582.317,
+    "Poland": 661.926,
+    "South Africa": 707.686,
+    "India": 713.441,
+}
+
+
+def block_weights(depth: int, width: int) -> int:
+    """N = 12 L d^2: weights in the matrices of a Transformer's blocks.
+
+    Biases, norms and embeddings are left out.
+
+    Raises:
+        ValueError: a depth or width below one.
+
+    Example:
+        >>> block_weights(96, 12288)  # GPT-3
+        173946175488
+    """
+    check_number("depth", depth, 1, whole=True)
+    check_number("width", width, 1, whole=True)
+    return 12 * depth * width**2
+
+
+def language_flops(weights: int | float, tokens: int | float) -> float:
+    """Operations of training a language model: 6 N D, see above.
+
+    Args:
+        weights: N, from 0; those of the embeddings hardly count.
+        tokens: D that are read in training, from 0, repeated ones each time.
+
+    Raises:
+        ValueError: an argument out of its range, NaN or infinity.
+
+    Example:
+        >>> f"{language_flops(block_weights(96, 12288), 300e9):.2e}"  # GPT-3
+        '3.13e+23'
+    """
+    check_number("weights", weights, 0)
+    check_number("tokens", tokens, 0)
+    return 6.0 * weights * tokens
+
+
+def device_hours(
+    flops: int | float, *, peak: int | float, utilization: int | float
+) -> float:
+    """Hours of one device for so many operations; n devices share them.
+
+    Args:
+        flops: operations in all, from 0.
+        peak: operations a second that the device could do.
+        utilization: the share of it that is reached, in (0, 1].
+
+    Raises:
+        ValueError: an argument out of its range, NaN or infinity.
+
+    Example:
+        >>> device_hours(3.6e18, peak=1e15, utilization=0.5)
+        2.0
+    """
+    check_number("flops", flops, 0)
+    check_number("peak", peak, above=0)
+    check_number("utilization", utilization, high=1, above=0)
+    return flops / (peak * utilization) / 3600
 
 
 def training_flops(loss: Callable[[], Tensor]) -> int:
@@ -95,7 +178,7 @@ def co2_kg(kwh: int | float, intensity: int | float | str = "world_average") -> 
 
     Args:
         kwh: energy, from 0.
-        intensity: grams a kWh, or a key of `INTENSITY`.
+        intensity: grams a kWh, or a key of `INTENSITY` or `COUNTRIES`.
 
     Raises:
         ValueError: an unknown key, a negative number, NaN or infinity.
@@ -105,8 +188,9 @@ def co2_kg(kwh: int | float, intensity: int | float | str = "world_average") -> 
         38
     """
     if isinstance(intensity, str):
-        check_choice("intensity", intensity, INTENSITY)
-        intensity = INTENSITY[intensity]
+        known = INTENSITY | COUNTRIES
+        check_choice("intensity", intensity, known)
+        intensity = known[intensity]
     check_number("kwh", kwh, 0)
     check_number("intensity", intensity, 0)
     return kwh * intensity / 1000

@@ -221,9 +221,9 @@ class GPT(Model):
         mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
         check_mask(mask, shape=tokens.shape)
         cache, length = self.transformer.new_cache(), mask.sum(1)
-        # all real tokens but the last of each row, which `step` reads
+        # all real tokens but the last of each row, which `step` reads (what `roll`
+        # brings around lies behind `longest`)
         kept = mask & mask.roll(-1, 1)
-        kept[:, -1] = False
         longest = int(length.max()) - 1
         x = self.embed(tokens)[:, :longest]
         if longest:

@@ -18,6 +18,7 @@ def scatter(
     alt: str,
     lines: Mapping | None = None,
     limits: tuple | None = None,
+    names: Mapping | None = None,
 ) -> Figure:
     """Groups of points, told apart by color and marker, and lines between points.
 
@@ -32,15 +33,22 @@ def scatter(
         lines: name -> (m, 2) numbers inside the limits, joined in order.
         limits: (low, high) of both axes, so that figures can be compared; what lies
             outside is not drawn.
+        names: name of a group -> a word for each of its points, written beside it.
 
     Raises:
-        ValueError: no group, another shape, values that are not finite, or no `alt`.
+        ValueError: no group, a point without its word, another shape, values that are
+            not finite, or no `alt`.
     """
     look.check_words(title, alt)
     if not groups:
         raise ValueError("scatter expected at least one group of points, got none.")
     points = {str(name): _points(name, rows) for name, rows in groups.items()}
     paths = {str(name): _points(name, rows) for name, rows in (lines or {}).items()}
+    beside = {str(name): list(said) for name, said in (names or {}).items()}
+    for name, said in beside.items():
+        if name not in points or len(said) != len(points[name]):
+            count = len(points.get(name, ()))
+            raise ValueError(f"expected {count} names of {name!r}, got {len(said)}.")
 
     def paint(canvas):
         ax = canvas.add_subplot()
@@ -52,14 +60,18 @@ def scatter(
             # counted from the end of the palette, so that lines differ from points
             style = {"color": PALETTE[-1 - i % 7], "linestyle": DASHES[i % 5]}
             ax.plot(*rows.T, label=name, linewidth=2, **style)
+        for name, said in beside.items():
+            for word, place in zip(said, points[name], strict=True):
+                offset = {"xytext": (4, 3), "textcoords": "offset points"}
+                ax.annotate(word, place, annotation_clip=False, **offset)
         ax.set(xlabel=xlabel, ylabel=ylabel)
         if limits:
             ax.set(xlim=limits, ylim=limits)
         ax.set_aspect("equal", adjustable="box" if limits else "datalim")
         ax.grid(True)
-        names = [*points, *paths]
-        if len(names) > 1:
-            columns = max(1, min(len(names), 48 // (max(map(len, names)) + 6)))
+        listed = [*points, *paths]
+        if len(listed) > 1:
+            columns = max(1, min(len(listed), 48 // (max(map(len, listed)) + 6)))
             canvas.legend(loc="outside upper left", ncols=columns)
 
     return look.draw(paint, 4.0, title, alt)

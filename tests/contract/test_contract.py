@@ -176,6 +176,8 @@ def test_one_batch_is_learned(kind, name):
 def test_a_state_dict_makes_the_same_model(kind, name):
     model, other = (fresh(kind, name, seed).eval() for seed in range(2))
     batch = batch_of(model)
+    for parameter in model.parameters():  # zeros at the start would hide the rest
+        parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator(3))
 
     def loss(m):
         terms = (m.loss(batch, phase=p, generator=generator(0)) for p in m.phases())

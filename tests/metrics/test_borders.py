@@ -67,8 +67,11 @@ GOOD = {
     "clip_score.clip_score": {"image": FEATURES, "text": FEATURES, "scale": 100.0},
     "collapse.effective_rank": {"vectors": ROWS},
     "collapse.spread": {"vectors": ROWS},
+    "cost.block_weights": {"depth": 3, "width": 8},
     "cost.co2_kg": {"kwh": 3.0, "intensity": "coal"},
+    "cost.device_hours": {"flops": 3.0, "peak": 2.0, "utilization": 0.5},
     "cost.energy_kwh": {"watts": 3.0, "hours": 2.0, "pue": 1.5},
+    "cost.language_flops": {"weights": 3.0, "tokens": 2.0},
     "cost.training_flops": {
         "loss": lambda: (torch.ones(2, 2) @ torch.ones(2, 1).requires_grad_()).sum()
     },

@@ -250,13 +250,19 @@ def test_a_low_temperature_a_k_of_one_and_a_tiny_p_are_greedy():
 
 
 def test_a_row_that_has_ended_holds_the_end_token_only():
-    model, tokens = make(), texts()
+    model, tokens = make(), texts(8)
     best = model.generate(tokens, length=9)
-    end = best[0, 2].item()
-    found = model.generate(tokens, length=9, end=end)
-    at = best[0].tolist().index(end)
-    assert (found[0, at:] == end).all()
-    assert torch.equal(found[0, :at], best[0, :at])
+    # a row that would have gone on with another token
+    changes = (best[:, 1:] != best[:, :-1]).nonzero()
+    row, at = changes[-1].tolist()
+    end = best[row, at].item()
+    at = best[row].tolist().index(end)
+    assert best[row, at + 1] != end
+    for method in (model.generate, model.sample):
+        options = {} if method == model.generate else {"top_k": 1}
+        found = method(tokens, length=9, end=end, **options)
+        assert (found[row, at:] == end).all()
+        assert torch.equal(found[row, :at], best[row, :at])
 
 
 PROMPT = "GPT expected a prompt of at least one token, .* got an empty prompt"

@@ -50,3 +50,12 @@ def test_bad_points_are_named():
         body({"a": torch.full((2, 2), torch.nan)})
     with pytest.raises(ValueError, match="alt"):
         scatter({"a": torch.zeros(1, 2)}, **WORDS | {"alt": " "})
+
+
+def test_each_point_may_have_its_word_beside_it():
+    groups = {"a": torch.tensor([[0.0, 0], [1, 1]]), "b": torch.zeros(1, 2)}
+    text = body(groups, names={"a": ["king", "queen"]})
+    assert text.count(">king</text>") == text.count(">queen</text>") == 1
+    for names in ({"a": ["king"]}, {"c": ["king"]}):
+        with pytest.raises(ValueError, match="expected . names of '.', got 1"):
+            body(groups, names=names)
