@@ -192,6 +192,22 @@ def diagonal(text: Verses) -> Links:
     ]
 
 
+def moved(links: Links, text: Verses, *, least: int = 2) -> float:
+    """Share of sure gold links far off the diagonal that are proposed.
+
+    Args:
+        links: what is proposed.
+        text: clauses and their gold links.
+        least: how many words a gold link must lie beside the diagonal to count.
+    """
+    found = count = 0
+    for mine, straight, sure in zip(links, diagonal(text), text.sure, strict=True):
+        place = dict(straight)
+        far = {(i, j) for i, j in sure if abs(j - place[i]) >= least}
+        found, count = found + len(far & mine), count + len(far)
+    return found / count
+
+
 def at_random(text: Verses, seed: int) -> Links:
     """Link each English word to a Spanish word drawn from all of the clause."""
     random = generator(seed)

@@ -23,7 +23,6 @@ Manning, "Effective Approaches to Attention-based Neural Machine Translation", E
   four layers.
 - The reset gate acts as in torch (see `seq2seq`). One tanh layer in place of maxout.
 - Luong's decoder is one layer of GRU here, four of LSTM there. No local attention.
-- No word is dropped, no model is averaged.
 
 **Builds on** `seq2seq`
 """

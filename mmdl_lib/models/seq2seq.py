@@ -96,10 +96,11 @@ class GRU(nn.Module):
             mask: (b, t), True = real.
         """
         state, found = self.begin(x) if state is None else state, []
-        inputs = self.inputs(x)
-        for t in range(x.shape[1]):
-            new = self.step(inputs[:, t], state)
-            state = new if mask is None else keep(mask[:, t, None], new, state)
+        times = self.inputs(x).unbind(1)
+        reals = [None] * len(times) if mask is None else mask[..., None].unbind(1)
+        for inputs, real in zip(times, reals, strict=True):
+            new = self.step(inputs, state)
+            state = new if real is None else keep(real, new, state)
             found.append(state if isinstance(state, Tensor) else state[0])
         return torch.stack(found, 1), state
 
@@ -188,10 +189,11 @@ def word_loss(
     mask: Bool[Tensor, "b t"],
 ) -> Float[Tensor, ""]:
     """Mean -log p of each real token given those before it, in nats; start is given."""
-    nats = F.cross_entropy(logits[:, :-1].mT, tokens[:, 1:], reduction="none")
-    real = mask[:, 1:]
+    # the last position has nothing to predict; to cut it off would copy all logits
+    target, real = F.pad(tokens[:, 1:], (0, 1)), F.pad(mask[:, 1:], (0, 1))
+    nats = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
     # not nats * real: NaN at padding would stay
-    return nats.where(real, 0.0).sum() / real.sum()
+    return nats.where(real.flatten(), 0.0).sum() / real.sum()
 
 
 def example_pairs(config, n: int, generator=None) -> dict[str, Tensor]:
@@ -295,7 +297,7 @@ class Seq2Seq(Translator, Model):
 
     PRESETS = {
         "tiny": _tiny(order="forward"),
-        "tiny-cho": _tiny(cell="cho", order="forward"),
+        "tiny-cho": _tiny(cell="cho", order="forward", depth=2),
         "tiny-lstm": _tiny(cell="lstm", context="start", depth=2),
         "cho": Seq2SeqConfig(
             vocab_source=15_000,

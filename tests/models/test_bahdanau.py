@@ -125,6 +125,22 @@ def test_the_context_enters_bahdanaus_step_and_luongs_next_one():
         assert not torch.allclose(one, two, atol=1e-6)
 
 
+def test_what_is_read_out_is_made_of_state_and_context():
+    for name in ("tiny", "tiny-dot"):
+        model = make(name)
+        tokens, source, mask = given(batch_of(model))
+        memory = model.memory(source, mask)
+        y = model.embedding(tokens[:, 0])
+        step = model.before if name == "tiny" else model.after
+        looked, weights, state = step(y, model.first(memory), memory)
+        context = torch.stack(
+            [(weights[b] @ memory.values[b]) for b in range(len(weights))]
+        )
+        parts = [state[0], y, context] if name == "tiny" else [context, state[0]]
+        want = model.readout(torch.cat(parts, -1)).tanh()
+        assert torch.allclose(looked, want, atol=1e-6)
+
+
 def test_each_half_of_the_encoder_reads_from_its_own_end():
     """The forward half knows no later word, the backward half no earlier one."""
     model = make()

@@ -8,7 +8,14 @@ import torch.nn.functional as F
 
 from mmdl_lib.core import generator
 from mmdl_lib.models import seq2seq
-from mmdl_lib.models.seq2seq import GRU, LSTM, ChoGRU, Seq2Seq, Seq2SeqConfig, backwards
+from mmdl_lib.models.seq2seq import (
+    GRU,
+    LSTM,
+    ChoGRU,
+    Seq2Seq,
+    Seq2SeqConfig,
+    backwards,
+)
 from mmdl_lib.nn import decode
 
 PRESETS = ["tiny", "tiny-cho", "tiny-lstm"]
@@ -121,6 +128,13 @@ def test_the_summary_is_all_that_the_decoder_knows():
         assert torch.allclose(logits, logits[:1].expand_as(logits), atol=1e-6)
 
 
+def test_the_summary_at_every_step_is_the_last_layers_state():
+    model = make("tiny-cho")
+    memory = model.memory(*pair(batch_of(model)))
+    assert len(memory.states) == 2
+    assert torch.equal(memory.vector, memory.states[1])
+
+
 def test_context_at_every_step_reaches_each_word_past_the_state():
     """With all memory of the decoder cut off, only "always" still knows the source."""
     for name, knows in (("tiny", True), ("tiny-lstm", False)):
@@ -216,8 +230,13 @@ def test_beam_search_with_every_beam_is_exact_search():
     found = model.search(source, mask, decode.beam_search, beams=4**t, max_length=t)
     said = tuple(found.tokens[0, 0][found.mask[0, 0]].tolist())
     assert said == best
-    want = scored(model, source, mask, best)
-    assert torch.allclose(found.log_prob[0, 0], want, atol=1e-5)
+    # the score that is returned is that of the words, given one after the other
+    for said, real, log_p in zip(
+        found.tokens[0], found.mask[0], found.log_prob[0], strict=True
+    ):
+        if real.any():
+            want = scored(model, source, mask, tuple(said[real].tolist()))
+            assert torch.allclose(log_p, want, atol=1e-5)
 
 
 def test_more_beams_never_find_a_less_likely_sentence_here():
