@@ -7,6 +7,7 @@ import torch
 
 from mmdl_lib.core import generator
 from mmdl_lib.models.t5 import T5, corrupt, restore, span_counts, visible
+from mmdl_lib.nn import Cache
 
 
 def make(**changes):
@@ -205,6 +206,22 @@ def test_words_written_one_by_one_have_the_logits_of_the_whole():
     live = torch.cat([text[:, :1] * 0, (text[:, :-1] == 1).cumsum(1)], 1) == 0
     assert torch.equal(logits.argmax(-1)[live], text[live])
     assert len({tuple(row) for row in text.tolist()}) > 1
+
+
+@torch.no_grad()
+def test_steps_with_a_memory_of_the_past_have_the_logits_of_the_whole():
+    model = make()
+    # strong relative terms, so that a wrong distance shows
+    model.decoder.relative.table.weight.mul_(20)
+    data = batch(model)
+    tokens, mask, target = data["tokens"], data["mask"], data["target"]
+    want = model(tokens, mask, target)
+    caches = [(Cache(), Cache()) for _ in model.decoder.blocks]
+    state = caches, model.encode_text(tokens, mask), mask
+    read = torch.nn.functional.pad(target[:, :-1], (1, 0))
+    for t in range(6):
+        logits, state = model._step(read[:, t], state)
+        assert torch.allclose(logits, want[:, t], atol=1e-5), t
 
 
 @torch.no_grad()

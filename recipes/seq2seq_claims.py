@@ -1,11 +1,11 @@
 """A made-up language: what a summary loses with length, and what attention finds.
 
-Command: python recipes/seq2seq_made.py           (all that is missing)
-         python recipes/seq2seq_made.py made:0    (one group, one seed)
-         python recipes/seq2seq_made.py summary   (the claims)
+Command: python recipes/seq2seq_claims.py           (all that is missing)
+         python recipes/seq2seq_claims.py made:0    (one group, one seed)
+         python recipes/seq2seq_claims.py summary   (the claims)
 Expected: about 7 minutes on a quiet core. Attention translates every length that it was
 trained on and looks where the word comes from; a summary loses with each word. The
-values stand in results/seq2seq_made.json, the claims in recipes/seq2seq_made.toml.
+values stand in results/seq2seq_claims.json, the claims in recipes/seq2seq_claims.toml.
 """
 
 from functools import cache, partial
@@ -92,7 +92,9 @@ GROUPS = {
         for order in ("forward", "reversed")
     },
 }
-LAB = lab.Lab("seq2seq_made", groups=GROUPS, claims=lab.read_claims(__file__), least=6)
+LAB = lab.Lab(
+    "seq2seq_claims", groups=GROUPS, claims=lab.read_claims(__file__), least=6
+)
 
 if __name__ == "__main__":
     LAB.main()
