@@ -15,7 +15,7 @@ from mmdl_lib.data import cifar10
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
 from mmdl_lib.models.vit import ViT, ViTConfig
 
-BATCH, TEST = 64, 10_000
+BATCH = 64
 # photographs: steps of ViT and convnet; rates: the best of three and of two on seed 100
 SIZES = {1000: (800, 400), 4000: (1600, 800), 16_000: (2400, 1200)}
 RATE = {"ViT": 2e-3, "convnet": 1e-2}
