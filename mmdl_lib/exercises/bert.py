@@ -60,7 +60,7 @@ def exercise_3(answer) -> None:
 def exercise_4(answer) -> None:
     """Change the code: T5's two texts, put together again.
 
-    Write `restore(inputs, targets)`: the text, a list of ids, that `t5.corrupt` made
+    Write `put_back(inputs, targets)`: the text, a list of ids, that `t5.corrupt` made
     the two from. Ids from 90 up are sentinels, 1 is the end token.
 
     Raises:

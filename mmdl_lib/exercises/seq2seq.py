@@ -10,8 +10,8 @@ from mmdl_lib.exercises import judge
 def exercise_1(answer) -> None:
     """Predict: what does a beam search look at?
 
-    A vocabulary of 3,000 subwords, a sentence of exactly 10, four beams. How many scores
-    of a next subword does the search look at in all?
+    A vocabulary of 3,000 subwords, a sentence of exactly 10, four beams. How many
+    scores of a next subword does the search look at in all?
 
     Raises:
         Hint: four beginnings at once, one beam, all sentences, a step too many.

@@ -172,6 +172,7 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     assert (ROOT / recipe).is_file()
     # models that share a chapter share its recipe
     shared = {"alexnet": "history", "perceptron": "history", "dino": "byol"}
+    shared |= {"fasttext": "word2vec", "glove": "word2vec", "bahdanau": "seq2seq"}
     shared |= {"t5": "bert"}
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
