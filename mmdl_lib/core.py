@@ -233,7 +233,7 @@ def models() -> dict[str, type[Model]]:
             own = isinstance(kind, type) and kind.__module__ == module.__name__
             if own and issubclass(kind, Model):
                 found[f"{slug}.{name}"] = kind
-    return found
+    return dict(sorted(found.items()))
 
 
 def _next_seed(generator) -> int:

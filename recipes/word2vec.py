@@ -24,6 +24,7 @@ from mmdl_lib.models.word2vec import CBOW, SkipGram, Word2VecConfig, bags, thin
 FEW, OFTEN = 40, 100  # words of the text of few words; counts of a cell that is judged
 UNSEEN, KNOWN = 300, 600
 PAIRS = 800  # of the dictionary from which a map is learned
+TEXTS = {"whole": None, "thinned": 1e-4}
 WIDTHS = (2, 5, 10, 25, 50, 100, 200)
 
 
@@ -60,11 +61,11 @@ def agreements(corpus, table, seed):
     return {band: texts.agreement(table, some) for band, some in chosen.items()}
 
 
-def thinning(seed, *, threshold):
-    """Equal steps on a text that is thinned or not."""
+def thinning(seed, *, threshold, steps=700):
+    """So many steps on a text that is thinned or not."""
     corpus = texts.some()
     center, context = texts.pairs_of(corpus, seed, threshold=threshold)
-    table = texts.skip_gram(corpus, seed, threshold=threshold)
+    table = texts.skip_gram(corpus, seed, threshold=threshold, steps=steps)
     rare = corpus.count[center] <= texts.BANDS["rare"][1]
     return agreements(corpus, table, seed) | {
         "pairs": len(center),
@@ -224,7 +225,7 @@ def weights():
     torch.manual_seed(0)
     config = Word2VecConfig(vocab=len(corpus.words), width=texts.WIDTH)
     model = SkipGram(config, corpus.count)
-    loss = texts.learn(model, 0, center=center, context=context, steps=2000)
+    loss = texts.learn(model, 0, center=center, context=context)
     lab.save_weights(model, "word2vec", "verses")
     facts = {"words": len(corpus.words), "tokens": len(corpus), "pairs": len(center)}
     return facts | {"loss": lab.means(loss, 50)}
@@ -234,10 +235,8 @@ WAYS = {"CBOW": cbow, "GloVe": global_vectors, "PPMI and SVD": by_counts}
 WAYS["random"] = chance
 GROUPS = {
     "shift": {f"k={k}": partial(shift, k=k) for k in (1, 5)},
-    "thin": {
-        "whole": partial(thinning, threshold=None),
-        "thinned": partial(thinning, threshold=1e-4),
-    },
+    "thin": {n: partial(thinning, threshold=t) for n, t in TEXTS.items()},
+    "long": {n: partial(thinning, threshold=t, steps=2100) for n, t in TEXTS.items()},
     "unseen": unseen,
     "map": mapping,
     "methods": {name: partial(method, way=way) for name, way in WAYS.items()},

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor
 
 from mmdl_lib.borders import check_number
@@ -109,16 +108,3 @@ def _halves(n: int, generator: torch.Generator | None) -> Tensor:
         return torch.tensor(list(islice(combinations(range(n), n // 2), EXACT)))
     mixed = torch.rand(EXACT - 1, n, generator=generator).argsort(1)[:, : n // 2]
     return torch.cat([torch.arange(n // 2)[None], mixed])
-
-
-def likeness(
-    one: Float[Tensor, "n d"], other: Float[Tensor, "n e"]
-) -> Float[Tensor, "2 m"]:
-    """Cosines of all pairs of n words in one space, and in another, as two rows.
-
-    Returns:
-        (2, n (n - 1) / 2).
-    """
-    i, j = torch.triu_indices(len(one), len(one), 1)
-    rows = [F.normalize(x, dim=1) for x in (one, other)]
-    return torch.stack([(x @ x.T)[i, j] for x in rows])

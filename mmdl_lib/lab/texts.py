@@ -10,13 +10,14 @@ from functools import cache
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from mmdl_lib.core import Model, generator
 from mmdl_lib.data import verses, words
 from mmdl_lib.data.corpus import Corpus
 from mmdl_lib.data.words import Words
-from mmdl_lib.inside.words import likeness
 from mmdl_lib.lab.runs import rows, train
 from mmdl_lib.metrics.spearman import spearman
 from mmdl_lib.models import ppmi, word2vec
@@ -113,6 +114,19 @@ def known(corpus: Corpus, low: int, high: int) -> list[str]:
     gold = words.glove()
     often = zip(corpus.words, corpus.count.tolist(), strict=True)
     return [word for word, count in often if low <= count <= high and word in gold]
+
+
+def likeness(
+    one: Float[Tensor, "n d"], other: Float[Tensor, "n e"]
+) -> Float[Tensor, "2 m"]:
+    """Cosines of all pairs of n words in one space, and in another, as two rows.
+
+    Returns:
+        (2, n (n - 1) / 2).
+    """
+    i, j = torch.triu_indices(len(one), len(one), 1)
+    rows = [F.normalize(x, dim=1) for x in (one, other)]
+    return torch.stack([(x @ x.T)[i, j] for x in rows])
 
 
 def agreement(table: Words, chosen: Sequence[str]) -> float:

@@ -36,7 +36,10 @@ class LearnedPositions(nn.Module):
 
 
 def sinusoidal(
-    positions: Int[Tensor, "*n"] | Float[Tensor, "*n"], width: int, *, base: float = 1e4
+    positions: Int[Tensor, "*n"] | Float[Tensor, "*n"],
+    width: int,
+    *,
+    base: float | int = 1e4,
 ) -> Float[Tensor, "*n d"]:
     """Fixed waves of `width / 2` lengths, from 2 pi to about 2 pi base.
 
@@ -81,7 +84,9 @@ def sinusoidal_2d(grid: tuple[int, int], width: int) -> Float[Tensor, "n d"]:
     return torch.cat([columns, repeat(rows, "h d -> (h w) d", w=grid[1])], -1)
 
 
-def _waves(positions: Tensor, width: int, base: float) -> Float[Tensor, "two *n d"]:
+def _waves(
+    positions: Tensor, width: int, base: float | int
+) -> Float[Tensor, "two *n d"]:
     if width % 2:
         raise ValueError(f"expected an even width, got {width}.")
     # PE(pos, 2i) = sin(pos / 10000^(2i / d)), PE(pos, 2i + 1) = cos(the same)

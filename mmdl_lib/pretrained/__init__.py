@@ -3,10 +3,12 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from mmdl_lib.pretrained import bert as _bert
 from mmdl_lib.pretrained import clip as _clip
 from mmdl_lib.pretrained import efficientnet as _efficientnet
 from mmdl_lib.pretrained import gpt as _gpt
 from mmdl_lib.pretrained import small
+from mmdl_lib.pretrained import t5 as _t5
 from mmdl_lib.pretrained import vit as _vit
 from mmdl_lib.pretrained.small import save
 
@@ -14,9 +16,11 @@ __all__ = ["load", "save"]
 
 # models that also read public checkpoints, or come with a tokenizer
 LOADERS = {
+    "bert": _bert.load,
     "clip": _clip.load,
     "efficientnet": _efficientnet.load,
     "gpt": _gpt.load,
+    "t5": _t5.load,
     "vit": _vit.load,
 }
 

@@ -219,6 +219,8 @@ def heat(
     alt: str,
     values: bool = True,
     limits: tuple | None = None,
+    framed: Iterable = (),
+    dashed: Iterable = (),
 ) -> Figure:
     """A table of numbers as colors: the brighter, the larger.
 
@@ -230,9 +232,12 @@ def heat(
         alt: what the colors show, for those who cannot see them.
         values: whether each cell shows its number; else a scale stands beside.
         limits: (low, high) of the colors, so that figures can be compared.
+        framed: cells (row, column) with a frame, such as where the truth lies.
+        dashed: cells with a dashed frame, of less certain truth.
 
     Raises:
-        ValueError: another number of axes or of names, or a missing `alt`.
+        ValueError: another number of axes or of names, a frame outside, or a missing
+            `alt`.
     """
     look.check_words(title, alt)
     matrix = look.matrix(matrix)
@@ -240,6 +245,7 @@ def heat(
     rows = _names(rows, n, "row", 20)
     columns = _names(columns, m, "column", 22)
     high, turned = _heat_size(n, m, rows, columns, values)
+    frames = _frames(framed, dashed, (n, m))
 
     def paint(canvas):
         ax = canvas.add_subplot()
@@ -251,8 +257,34 @@ def heat(
             _cell_values(ax, shown, matrix)
         else:
             _color_scale(ax, *shown.get_clim())
+        for cell in frames:
+            _frame(ax, *cell)
 
     return look.draw(paint, high, title, alt)
+
+
+def _frames(framed: Iterable, dashed: Iterable, shape: tuple) -> list[tuple]:
+    """Row, column and line of each frame; a cell in both gets the full line."""
+    full = [tuple(cell) for cell in framed]
+    cells = [(*c, "-") for c in full]
+    cells += [(*c, (0, (2, 1.5))) for c in map(tuple, dashed) if c not in full]
+    for i, j, _ in cells:
+        if not (0 <= i < shape[0] and 0 <= j < shape[1]):
+            raise ValueError(
+                f"heat expected frames inside {shape[0]} x {shape[1]}, got {(i, j)}."
+            )
+    return cells
+
+
+def _frame(ax, i: int, j: int, line) -> None:
+    from matplotlib.patches import Rectangle
+
+    corner, side = (j - 0.44, i - 0.44), 0.88
+    style = {"fill": False, "edgecolor": "white", "linewidth": 3.4}
+    # white below red: seen on dark and on bright cells
+    ax.add_patch(Rectangle(corner, side, side, **style))
+    style |= {"edgecolor": PALETTE[5], "linewidth": 1.9, "linestyle": line}
+    ax.add_patch(Rectangle(corner, side, side, **style))
 
 
 def _colors(ax, matrix: np.ndarray, limits: tuple | None):

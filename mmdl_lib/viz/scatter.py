@@ -36,7 +36,8 @@ def scatter(
         names: name of a group -> a word for each of its points, written beside it.
 
     Raises:
-        ValueError: no group, a point without its word, another shape, values that are not finite, or no `alt`.
+        ValueError: no group, a point without its word, another shape, values that are
+            not finite, or no `alt`.
     """
     look.check_words(title, alt)
     if not groups:

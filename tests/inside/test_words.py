@@ -5,7 +5,7 @@ import torch
 
 from mmdl_lib.core import generator
 from mmdl_lib.data.words import Words
-from mmdl_lib.inside.words import answers, association, likeness
+from mmdl_lib.inside.words import answers, association
 
 SQUARE = Words(
     ["man", "woman", "king", "queen", "apple"],
@@ -83,14 +83,6 @@ def test_random_words_are_called_associated_as_often_as_the_level_says():
         )  # fmt: skip
         small += found.p <= 0.1
     assert 15 <= small <= 46  # 30 expected, three standard deviations
-
-
-def test_likeness_pairs_the_same_words_of_two_spaces():
-    one = torch.randn(5, 3, generator=generator(0))
-    turned, _ = torch.linalg.qr(torch.randn(3, 3, generator=generator(1)))
-    found = likeness(one, 7 * one @ turned)
-    assert found.shape == (2, 10)
-    torch.testing.assert_close(found[0], found[1])
 
 
 def test_bad_lists_are_refused():

@@ -56,3 +56,13 @@ def test_counted_vectors_know_what_is_alike_in_a_text():
     assert torch.allclose(table.value.norm(dim=1), torch.ones(len(table)), atol=1e-5)
     chosen = texts.sample(texts.known(texts.some(), 21, 200), 200, 0)
     assert texts.agreement(table, chosen) > 0.1
+
+
+def test_likeness_pairs_the_same_words_of_two_spaces():
+    one = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    turned, _ = torch.linalg.qr(
+        torch.randn(3, 3, generator=torch.Generator().manual_seed(1))
+    )
+    found = texts.likeness(one, 7 * one @ turned)
+    assert found.shape == (2, 10)
+    torch.testing.assert_close(found[0], found[1])

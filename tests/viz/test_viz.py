@@ -324,3 +324,20 @@ def test_a_fixed_grid_keeps_its_columns_on_a_narrow_page():
     assert "grid-template-columns:repeat(3,minmax(0,1fr))" in body
     body = viz.images(patches, columns=3, **WORDS)._repr_html_()
     assert "repeat(auto-fill,minmax(max(" in body
+
+
+def test_frames_of_a_heat_map_lie_on_its_cells_and_are_told_apart():
+    names = {"rows": ["a", "b"], "columns": ["c", "d", "e"]}
+    plain, one, both = (
+        str(viz.heat([[1, 2, 3], [4, 5, 6]], **names, **more, **WORDS).body)
+        for more in (
+            {},
+            {"framed": [(0, 2)]},
+            {"framed": [(0, 2)], "dashed": [(0, 2), (1, 0)]},
+        )
+    )
+    color = look.PALETTE[5]
+    assert [text.count(color) for text in (plain, one, both)] == [0, 1, 2]
+    assert "stroke-dasharray" not in one and "stroke-dasharray" in both
+    with pytest.raises(ValueError, match=r"frames inside 2 x 3, got \(2, 0\)"):
+        viz.heat([[1, 2, 3], [4, 5, 6]], **names, dashed=[(2, 0)], **WORDS)

@@ -1,0 +1,73 @@
+"""Both languages in one vocabulary: ids, texts, and what is measured of a model."""
+
+import pytest
+import torch
+
+from mmdl_lib.data import verses
+from mmdl_lib.data.verses import END, START
+from mmdl_lib.lab import one_vocabulary as one
+from mmdl_lib.lab import translation
+from mmdl_lib.models.transformer import Transformer, TransformerConfig
+
+
+@pytest.fixture(scope="module")
+def data():
+    return translation.pairs("valid", longest=8).take(range(5))
+
+
+def make():
+    torch.manual_seed(0)
+    config = TransformerConfig(
+        **{"vocab": one.size(), "width": 16, "depth": 2, "heads": 2},
+        **{"dropout": 0.0, "start": START, "end": END},
+    )
+    return Transformer(config).eval()
+
+
+def test_no_id_is_shared_but_the_frames(data):
+    batch = data.batch(range(5))
+    found = one.joined(batch)
+    english, spanish = (verses.pieces(name).vocab for name in verses.LANGUAGES)
+    assert one.size() == english + spanish - 3
+    assert torch.equal(found["tokens"], batch["tokens"])
+    words = batch["source"] > END
+    assert torch.equal(found["source"][~words], batch["source"][~words])
+    assert torch.equal(found["source"][words] - english, batch["source"][words] - 3)
+    assert found["source"].max() < one.size()
+    assert found["source"][words].min() >= english
+
+
+def test_texts_come_back_in_both_languages(data):
+    batch = one.joined(data.batch(range(5)))
+    english = [" ".join(words) for words in data.text.english]
+    spanish = [" ".join(words) for words in data.text.spanish]
+    assert one.said(batch["tokens"]) == english
+    assert one.said(batch["source"]) == spanish
+    assert one.pieces([START, END, 5]) == []
+
+
+@torch.no_grad()
+def test_surprise_is_the_loss_and_knows_what_is_likeliest(data):
+    model = make()
+    found = one.surprise(model, data)
+    batch = one.joined(data.batch(range(5)))
+    assert found["nats"] == pytest.approx(model.loss(batch)["nats"].item(), abs=1e-4)
+    assert 0 <= found["accuracy"] <= 1 and 0 < found["sure"] < 1
+    model.embedding.weight.zero_()
+    assert one.surprise(model, data)["sure"] == pytest.approx(1 / one.size(), rel=1e-3)
+
+
+def test_translations_stand_in_the_order_of_the_clauses(data):
+    model = make()
+    whole = one.translated(model, data, size=2)
+    alone = [one.translated(model, data.take([i]))[0] for i in range(5)]
+    assert whole == alone
+
+
+def test_cross_weights_are_those_of_words(data):
+    found = one.cross_weights(make(), data)
+    for i, weights in enumerate(found):
+        e, s = len(data.text.english[i]), len(data.text.spanish[i])
+        assert weights.shape == (2, 2, e, s)
+        # what falls on the frame of the source is left out
+        assert (weights.sum(-1) < 1).all() and (weights >= 0).all()
