@@ -98,7 +98,7 @@ def t5():
     ours = own.T5(own.T5Config(**SIZES, inner=512, head_width=32, dropout=0.0))
     sizes = {"d_model": 128, "d_kv": 32, "d_ff": 512, "num_layers": 4, "num_heads": 4}
     peer = T5ForConditionalGeneration(
-        T5Config(vocab_size=2000, **sizes, dropout_rate=0.0)
+        T5Config(vocab_size=2000, **sizes, dropout_rate=0.0, decoder_start_token_id=0)
     )
     same_size(ours, peer)
     tokens = torch.randint(3, 2000, (ROWS, LENGTH))
