@@ -1,5 +1,6 @@
 """How far back can a net look? One token matters, and it stands at the beginning."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -57,7 +58,7 @@ class Attentive(nn.Module):
 class Reader(Model):
     """Names the first token from what the body holds at the last place."""
 
-    def __init__(self, body: type[nn.Module], width: int):
+    def __init__(self, body: Callable[[int], nn.Module], width: int):
         super().__init__(None)
         self.embedding = nn.Embedding(2 * KINDS, width)
         self.body, self.head = body(width), nn.Linear(width, KINDS)

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+from mmdl_lib import pretrained
 from mmdl_lib.data import verses
 from mmdl_lib.data.verses import END, START
 from mmdl_lib.lab import one_vocabulary as one
 from mmdl_lib.lab import translation
 from mmdl_lib.models.transformer import Transformer, TransformerConfig
+from mmdl_lib.record import results
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,21 @@ def test_cross_weights_are_those_of_words(data):
         assert weights.shape == (2, 2, e, s)
         # what falls on the frame of the source is left out
         assert (weights.sum(-1) < 1).all() and (weights >= 0).all()
+
+
+def test_the_shipped_weights_have_their_recorded_surprise_and_align_words(monkeypatch):
+    monkeypatch.delenv("MMDL_RESULTS")  # the stored results are asked for
+    model = pretrained.load("transformer", "verses")
+    test = translation.pairs("test", longest=12)
+    found = one.surprise(model, test)
+    stored = results("transformer")["weights"]
+    # weights were rounded to half precision on the way
+    assert found["nats"] == pytest.approx(stored["nats"], abs=0.01)
+    assert sum(p.numel() for p in model.parameters()) == stored["params"]
+    some = test.take(range(0, len(test.source), 4))
+    weights = one.cross_weights(model, some)
+    # one by one: an annotated list has one size
+    links = [translation.best([w[1].mean(0)])[0] for w in weights]
+    rate = translation.error_rate(links, some.text)
+    rule = translation.error_rate(translation.diagonal(some.text), some.text)
+    assert rate < rule - 0.05
