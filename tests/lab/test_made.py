@@ -67,6 +67,9 @@ def test_weights_on_the_true_words_find_all_links_and_the_diagonal_no_moved_one(
     straight = straight[None, : some.link.shape[1]].expand(40, -1, -1)
     shares = made.found(straight, some)
     assert shares["moved"] == 0 and 0 < shares["links"] < 0.5
+    # one place beside the diagonal is not far, two places are
+    for off, far in ((1, False), (-1, False), (2, True), (-2, True)):
+        assert (made.found(straight.roll(off, 2), some)["moved"] > 0) == far, off
 
 
 @pytest.mark.parametrize(("b", "words", "least"), [(0, 5, 4), (2, 3, 4), (2, 5, 1)])
