@@ -9,8 +9,8 @@ Words are lowercase; a punctuation mark is a word of its own; "brother's" and "b
 are one word each.
 
 **Links.** Only numbers that stand equally often on both sides of a verse count; where
-that is more than once, they are matched in order. A link is *sure* where its number
-stands once on each side and marks one word there. All others are *possible*: a mark
+that is more than once, they are matched in order. A link is sure where its number
+stands once on each side and marks one word there. All others are possible: a mark
 over several words ("los cielos") links all of them. Words without a link are not wrong:
 nobody said what they translate ("the" is mostly unmarked in English).
 

@@ -1,9 +1,9 @@
 """Words: real vectors, and what people say about words. Nothing is fetched.
 
-* `glove`: the 30,000 most frequent words of GloVe 6B in 50 dimensions (Pennington,
+- `glove`: the 30,000 most frequent words of GloVe 6B in 50 dimensions (Pennington,
   Socher and Manning 2014; PDDL 1.0), kept as float16.
-* `concreteness`: the Glasgow norms (Scott et al. 2019; CC BY 4.0), 4,682 words.
-* `senses`: the Lancaster sensorimotor norms (Lynott et al. 2020; CC BY 4.0), 39,707
+- `concreteness`: the Glasgow norms (Scott et al. 2019; CC BY 4.0), 4,682 words.
+- `senses`: the Lancaster sensorimotor norms (Lynott et al. 2020; CC BY 4.0), 39,707
   words and expressions, six senses each.
 
 The two files beside this one are written by `tools/words_data.py`. GloVe was trained on
@@ -39,7 +39,7 @@ class Words:
     """
 
     words: list[str]
-    value: Float[Tensor, "n *d"]
+    value: Float[Tensor, "n ..."]
 
     @cached_property
     def index(self) -> dict[str, int]:
