@@ -46,7 +46,13 @@ PAIR, BOTH = {"real": FEATURES, "fake": FEATURES}, {"predicted": LABEL, "label":
 MOMENTS = {"mean": torch.zeros(2), "covariance": torch.eye(2)}
 MOMENTS |= {f"other_{name}": value for name, value in MOMENTS.items()}
 COLUMN = [1.0, 2.0, 4.0]
+LINKS = [{(0, 0), (2, 1)}, {(1, 1)}]
 GOOD = {
+    "alignment_error_rate.alignment_error_rate": {
+        "links": LINKS,
+        "sure": LINKS,
+        "possible": LINKS,
+    },
     "bleu.bleu": TEXTS | {"order": 2, "smoothing": "exp"},
     "bleu.coco_bleu": TEXTS | {"order": 2},
     "bleu.sentence_bleu": {
