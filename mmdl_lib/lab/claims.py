@@ -89,17 +89,20 @@ class Claim:
 
 
 class Run(Mapping):
-    """What the groups measured for one seed; it notes which of them were asked for."""
+    """What the groups measured for one seed; it notes which of them were asked for.
+
+    What was measured once, without a seed, can be read as well, and is not noted.
+    """
 
     def __init__(self, whole: dict, seed: int):
-        self.groups = {
-            name: found[str(seed)]
-            for name, found in whole.items()
-            if isinstance(found, dict) and str(seed) in found
-        }
+        dicts = {k: v for k, v in whole.items() if isinstance(v, dict)}
+        self.groups = {k: v[str(seed)] for k, v in dicts.items() if str(seed) in v}
+        self.once = {k: v for k, v in dicts.items() if not seeds_of(v)}
         self.read: set[str] = set()
 
     def __getitem__(self, name):
+        if name in self.once:
+            return self.once[name]
         self.read.add(name)
         return self.groups[name]
 

@@ -4,6 +4,7 @@ import pytest
 
 from mmdl_lib import lab
 from mmdl_lib.lab import Check
+from mmdl_lib.lab.claims import differences
 from mmdl_lib.record import results
 from tests.lab.making import claim, make
 
@@ -65,6 +66,15 @@ def test_numbers_may_be_added_and_taken_away():
     }
     row = claim(left="g/a/x - g/a/y + g/b/score - 0.5", right="g/b/score")
     assert lab.judge(row, found)["values"] == [1.5, 1.5]
+
+
+def test_what_was_measured_once_is_compared_with_each_seed():
+    found = {"g": {str(s): {"a": {"score": 0.5 + s}} for s in range(2)}}
+    found["counts"] = {"known": {"score": 0.25}}
+    row = claim(left="g/a/score", right="counts/known/score")
+    assert lab.judge(row, found)["values"] == [0.25, 1.25]
+    # it needs no further seeds, so it is none of the groups that were read
+    assert differences(row, found)[1] == {"g"}
 
 
 def test_a_seed_that_lacks_one_side_is_left_out():
