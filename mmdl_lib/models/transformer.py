@@ -35,11 +35,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_flags, check_integers, check_number
+from mmdl_lib.borders import check_integers, check_mask, check_number
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.nn import PostNormBlock, sinusoidal
 from mmdl_lib.nn import Transformer as Stack
 from mmdl_lib.nn.decode import beam_search, gnmt, greedy
+
+KEYS = ("tokens", "mask", "source", "source_mask")  # of a batch, as `logits` takes them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,20 +169,11 @@ class Transformer(Model):
         """As `encode`, with a check at the border.
 
         Raises:
-            ValueError: no tokens, unknown tokens, a mask of another type or shape, or
-                padding before real tokens.
+            ValueError: no tokens, unknown tokens, a mask of another type or shape, a
+                row of padding only, or padding before real tokens.
         """
         check_integers("source", source, 0, self.config.vocab - 1)
-        check_flags("source_mask", source_mask)
-        if source.ndim != 2 or source.shape != source_mask.shape or not source.numel():
-            raise ValueError(
-                "source and source_mask expected one shape (b, n) with n of at least "
-                f"1, got {tuple(source.shape)} and {tuple(source_mask.shape)}."
-            )
-        if (source_mask[:, 1:] & ~source_mask[:, :-1]).any():
-            raise ValueError(
-                "source_mask expected padding after the real tokens, got some before."
-            )
+        check_mask(source_mask, name="source_mask", shape=source.shape)
         return self.encode(source, source_mask)
 
     def read_out(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t k"]:
@@ -194,8 +187,13 @@ class Transformer(Model):
         source: Int[Tensor, "b n"],
         source_mask: Bool[Tensor, "b n"],
     ) -> Float[Tensor, "b t k"]:
-        """What may follow each target token, known the source and all tokens so far."""
-        memory = self.encode(source, source_mask)
+        """What may follow each target token, known the source and all tokens so far.
+
+        Raises:
+            ValueError: unknown tokens; as `encode_source`.
+        """
+        check_integers("tokens", tokens, 0, self.config.vocab - 1)
+        memory = self.encode_source(source, source_mask)
         given = {"memory": memory, "memory_mask": source_mask}
         return self.read_out(
             self.decoder(self.embed(tokens), mask, causal=True, **given)
