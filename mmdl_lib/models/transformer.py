@@ -80,9 +80,10 @@ def noam(step: int, *, width: int, warmup: int = 4000) -> float:
     the whole rate: `lr=1.0, schedule=lambda step, _: noam(step + 1, width=512)`.
 
     Raises:
-        ValueError: step 0, which has no rate.
+        ValueError: step 0, which has no rate; no warmup.
     """
     check_number("step", step, 1, whole=True)
+    check_number("warmup", warmup, 1)
     # eq. (3): d_model^-0.5 min(step^-0.5, step warmup^-1.5)
     return width**-0.5 * min(step**-0.5, step * warmup**-1.5)
 
@@ -172,9 +173,14 @@ class Transformer(Model):
             ValueError: no tokens, unknown tokens, a mask of another type or shape, a
                 row of padding only, or padding before real tokens.
         """
+        self._check(source, source, source_mask)
+        return self.encode(source, source_mask)
+
+    def _check(self, tokens: Tensor, source: Tensor, source_mask: Tensor) -> None:
+        """The border of all that takes sentences."""
         check_integers("source", source, 0, self.config.vocab - 1)
         check_mask(source_mask, name="source_mask", shape=source.shape)
-        return self.encode(source, source_mask)
+        check_integers("tokens", tokens, 0, self.config.vocab - 1)
 
     def read_out(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t k"]:
         """Logits: the product with each token's own embedding (section 3.4)."""
@@ -192,8 +198,8 @@ class Transformer(Model):
         Raises:
             ValueError: unknown tokens; as `encode_source`.
         """
-        check_integers("tokens", tokens, 0, self.config.vocab - 1)
-        memory = self.encode_source(source, source_mask)
+        self._check(tokens, source, source_mask)
+        memory = self.encode(source, source_mask)
         given = {"memory": memory, "memory_mask": source_mask}
         return self.read_out(
             self.decoder(self.embed(tokens), mask, causal=True, **given)
@@ -273,7 +279,12 @@ class Transformer(Model):
         source: Int[Tensor, "b n"],
         source_mask: Bool[Tensor, "b n"],
     ) -> Attention:
-        """All attention weights for a given target, in evaluation mode."""
+        """All attention weights for a given target, in evaluation mode.
+
+        Raises:
+            ValueError: as `logits`.
+        """
+        self._check(tokens, source, source_mask)
         x, found = self.embed(source), Attention([], [], [])
         for block in self.encoder.blocks:
             found.encoder.append(block.attention.weights(x, source_mask))
