@@ -255,6 +255,10 @@ def test_guesses_are_shares_and_see_what_they_may():
         assert torch.equal(*past)
     with pytest.raises(ValueError, match="place expected 0 to 12, got 13"):
         masks.guesses(make("full"), words, 13)
+    with pytest.raises(ValueError, match="words expected at least 1, got 0"):
+        masks.guesses(make("full"), [], 0)
+    with pytest.raises(ValueError, match="count expected a whole number from 0"):
+        masks.continued(make("causal"), words, -1)
     model = make("causal")
     model.bias[: len(masks.SPECIAL)] += 100.0  # they would be said if they could
     found = masks.continued(model, words[:3], 4)

@@ -18,6 +18,8 @@ def test_a_row_is_a_verse_without_punctuation():
     assert len(rows) == len(whole) and rows[0][:4] == ["in", "the", "beginning", "god"]
     assert rows[0] == [w for w in whole.english[0] if w not in ".,:;?!()"]
     assert texts.sentences("spanish")[0] != rows[0]
+    with pytest.raises(ValueError, match="language expected one of 'english'"):
+        texts.sentences("german")
 
 
 def test_halves_are_whole_books_and_share_none():

@@ -219,6 +219,8 @@ def test_the_rate_rises_to_its_peak_at_the_end_of_the_warmup_and_knows_the_width
     assert noam(100, width=512, warmup=100) == pytest.approx(512**-0.5 / 10)
     with pytest.raises(ValueError, match="step expected .* 1"):
         noam(0, width=512)
+    with pytest.raises(ValueError, match="warmup expected .* 1"):
+        noam(1, width=512, warmup=0)
 
 
 @torch.no_grad()
