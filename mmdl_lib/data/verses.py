@@ -39,7 +39,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mmdl_lib.borders import check_choice, check_number, check_texts
+from mmdl_lib.borders import check_choice, check_integers, check_number, check_texts
 
 FOLDER = Path(__file__).parent / "_verses"
 LANGUAGES = ("english", "spanish")
@@ -105,7 +105,8 @@ class Verses:
         say which part.
         """
         found = [part for i in range(len(self)) for part in self._cut(i)]
-        return Verses(*(list(column) for column in zip(*found, strict=True)))
+        columns = zip(*found, strict=True) if found else [()] * len(vars(self))
+        return Verses(*map(list, columns))
 
     def _cut(self, i: int) -> list[tuple]:
         ours, theirs = parts(self.english[i]), parts(self.spanish[i])
@@ -207,9 +208,14 @@ class Pieces:
         return Encoded([START, *found.ids, END], [-1, *found.word_ids, -1])
 
     def decode(self, ids: Iterable[int] | Int[Tensor, " t"]) -> list[str]:
-        """Words again; start and padding are skipped, all behind an end is ignored."""
+        """Words again; start and padding are skipped, all behind an end is ignored.
+
+        Raises:
+            ValueError: a number that is no piece's.
+        """
         ids = ids.tolist() if isinstance(ids, Tensor) else list(ids)
         ids = ids[: ids.index(END)] if END in ids else ids
+        check_integers("ids", torch.tensor(ids, dtype=torch.long), 0, self.vocab - 1)
         pieces = [self.engine.id_to_token(i) for i in ids if i not in (PAD, START)]
         return "".join(pieces).replace("</w>", " ").split()
 

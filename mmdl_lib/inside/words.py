@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmdl_lib.borders import check_number
+from mmdl_lib.borders import check_number, check_texts
 from mmdl_lib.data.words import Words
 
 EXACT = 20_000  # as many splits are tried one by one, of more a random part
@@ -33,11 +33,13 @@ def answers(
             hides that the nearest word is mostly b or c itself.
 
     Raises:
-        ValueError: no question.
+        ValueError: no question, or one of fewer than three words.
         KeyError: a word that the table lacks.
     """
     if not questions:
         raise ValueError("questions expected one or more, got none.")
+    for question in questions:
+        check_texts("question", question, least=3)
     unit = table.unit()
     a, b, c = (unit[[q[i] for q in questions]] for i in range(3))
     cosine = F.normalize(b - a + c, dim=1) @ unit.value.T
@@ -84,13 +86,16 @@ def association(
         generator: of the splits, where there are more than 20,000.
 
     Raises:
-        ValueError: lists of unequal length or of one word, a word in both.
+        ValueError: lists of unequal length or of one word, a word in both, attributes
+            without a word.
         KeyError: a word that the table lacks.
     """
     n, words = len(first), [*first, *second]
     check_number("words of the first list", n, 2, whole=True)
     if len(second) != n or len(set(words)) != 2 * n:
         raise ValueError(f"expected two lists of {n} different words each, got others.")
+    for name, one in (("towards", towards), ("away", away)):
+        check_texts(name, one)
     unit = table.unit()
     near = [(unit[words] @ unit[list(one)].T).mean(1) for one in (towards, away)]
     score = (near[0] - near[1]).double()

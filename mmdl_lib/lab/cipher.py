@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mmdl_lib.borders import check_choice, check_number
 from mmdl_lib.core import generator
-from mmdl_lib.models.transformer import Transformer, TransformerConfig
+from mmdl_lib.models.transformer import KEYS, Transformer, TransformerConfig
 from mmdl_lib.nn import PostNormBlock
 
 DIGITS = 5
@@ -48,23 +48,9 @@ def cipher(n: int, seed: int, *, length: int = 9) -> dict[str, Tensor]:
 class NoResidual(PostNormBlock):
     """Each part's output replaces its input."""
 
-    def forward(
-        self,
-        x: Float[Tensor, "b n d"],
-        mask: Tensor | None = None,
-        *,
-        causal: bool = False,
-        memory: Float[Tensor, "b m e"] | None = None,
-        memory_mask: Tensor | None = None,
-        cache=None,
-    ) -> Float[Tensor, "b n d"]:
-        """Arguments as in `PostNormBlock`."""
-        past, kept = (None, None) if cache is None else cache
-        x = self.norm1(self.attention(x, mask, causal=causal, cache=past))
-        if self.cross is not None:
-            y = self.cross(x, memory_mask, memory=memory, cache=kept)
-            x = self.norm_cross(y)
-        return self.norm2(self.mlp(x))
+    def add(self, x: Tensor, y: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+        """Only the output."""
+        return y
 
 
 class NoNetwork(PostNormBlock):
@@ -145,8 +131,7 @@ def solved(model: Transformer, batch: dict[str, Tensor]) -> dict[str, float]:
     "forced" is given the true tokens before each, "generated" its own.
     """
     model.eval()
-    tokens, mask = batch["tokens"], batch["mask"]
-    source = batch["source"], batch["source_mask"]
+    tokens, mask, *source = (batch[key] for key in KEYS)
     forced = model.logits(tokens[:, :-1], mask[:, :-1], *source).argmax(-1)
     longest = tokens.shape[1] - 1
     made = model.generate(*source, max_length=longest)
@@ -159,6 +144,5 @@ def solved(model: Transformer, batch: dict[str, Tensor]) -> dict[str, float]:
 @torch.no_grad()
 def sharpest(model: Transformer, batch: dict[str, Tensor]) -> float:
     """The mean over queries of the largest weight in the encoder's first layer."""
-    found = model.attention(*(batch[k] for k in ("tokens", "mask")),
-                            *(batch[k] for k in ("source", "source_mask")))  # fmt: skip
+    found = model.attention(*(batch[key] for key in KEYS))
     return found.encoder[:, 0].amax(-1).mean().item()

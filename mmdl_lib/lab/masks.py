@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from mmdl_lib.borders import check_number, check_texts
 from mmdl_lib.core import Model
 from mmdl_lib.data import verses
 from mmdl_lib.models.bert import BERT
@@ -247,8 +248,9 @@ def guesses(
         past: a full model, too, reads nothing behind the place.
 
     Raises:
-        ValueError: a place outside of the words, or of what a model reads.
+        ValueError: no words, a place outside of them, or of what a model reads.
     """
+    check_texts("words", words)
     last = min(len(words), LENGTH - 1) - 1
     if not 0 <= place <= last:
         raise ValueError(f"place expected 0 to {last}, got {place}.")
@@ -266,7 +268,11 @@ def continued(model: Masked, words: list[str], count: int) -> list[str]:
     """More words, the likeliest each time; a full model is given a [MASK] at the end.
 
     Tokens that are no words are passed over.
+
+    Raises:
+        ValueError: no whole number of words from zero up, or more than a model reads.
     """
+    check_number("count", count, 0, whole=True)
     words = list(words)
     for _ in range(count):
         p = guesses(model, [*words, SPECIAL[UNK]], len(words), past=True)

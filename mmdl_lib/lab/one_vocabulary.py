@@ -13,9 +13,7 @@ from torch import Tensor
 from mmdl_lib.data import verses
 from mmdl_lib.data.verses import END, PAD, START
 from mmdl_lib.lab.translation import Pairs, pooled
-from mmdl_lib.models.transformer import Transformer
-
-KEYS = ("tokens", "mask", "source", "source_mask")
+from mmdl_lib.models.transformer import KEYS, Transformer
 
 
 def shift() -> int:

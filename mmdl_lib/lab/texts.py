@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from mmdl_lib.borders import check_choice
 from mmdl_lib.core import Model, generator
 from mmdl_lib.data import verses, words
 from mmdl_lib.data.corpus import Corpus
@@ -28,7 +29,12 @@ WINDOW, WIDTH, BATCH = 5, 50, 4096
 
 @cache
 def sentences(language: str = "english") -> list[list[str]]:
-    """The words of all verses, without punctuation; row i is verse i."""
+    """The words of all verses, without punctuation; row i is verse i.
+
+    Raises:
+        ValueError: another language.
+    """
+    check_choice("language", language, verses.LANGUAGES)
     return [
         [word for word in verse if any(letter.isalpha() for letter in word)]
         for verse in getattr(verses.load(), language)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from mmdl_lib.borders import check_number
 from mmdl_lib.core import generator
 from mmdl_lib.data import verses
 from mmdl_lib.data.verses import Verses
@@ -78,7 +79,12 @@ def pairs(split: str, *, longest: int = LENGTH, least: int = 3) -> Pairs:
 
 
 def batches(data: Pairs, size: int, seed: int) -> Callable[[int], dict]:
-    """`batches(step)` of clauses of like length; every epoch in another order."""
+    """`batches(step)` of clauses of like length; every epoch in another order.
+
+    Raises:
+        ValueError: batches of no clause, or of more than there are.
+    """
+    check_number("size", size, 1, len(data.source), whole=True)
     length = torch.tensor(
         [len(s) + len(t) for s, t in zip(data[1], data[2], strict=True)]
     )

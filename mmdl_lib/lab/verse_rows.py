@@ -33,11 +33,11 @@ def windows(split: str, n: int, seed: int, *, length: int) -> dict[str, Tensor]:
     """A batch of rows that begin where a verse does and go on into the next ones.
 
     Raises:
-        ValueError: no row, a length below two, another split.
+        ValueError: no row, a length below two or above that of the text, another split.
     """
     check_number("n", n, 1, whole=True)
-    check_number("length", length, 2, whole=True)
     text, begins = stream(split)
+    check_number("length", length, 2, len(text), whole=True)
     begins = begins[begins + length <= len(text)]
     row = torch.randint(len(begins), (n, 1), generator=generator(seed))
     tokens = text[begins[row] + torch.arange(length)]
@@ -54,7 +54,11 @@ def tagged(
         the last piece of each word with a tag, since there the model has read all of
         the word and not yet the next one. Then the tags of all places, as places in
         `KINDS`.
+
+    Raises:
+        ValueError: no verse, another split.
     """
+    check_number("n", n, 1, whole=True)
     pieces, whole = verses.pieces("english"), verses.load(split)
     known = [i for i in range(len(whole)) if whole.tags[i]]
     found, tags = [], []

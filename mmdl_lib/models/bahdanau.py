@@ -35,7 +35,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mmdl_lib.core import Config, Model
-from mmdl_lib.models.seq2seq import GRU, Translator, backwards, check_source
+from mmdl_lib.models.seq2seq import (
+    GRU,
+    Translator,
+    backwards,
+    check_source,
+    check_tokens,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,9 +183,9 @@ class Bahdanau(Translator, Model):
         """States of the encoder, in the source's order.
 
         Raises:
-            ValueError: a mask that is not bool.
+            ValueError: as `check_source`.
         """
-        check_source(source_mask)
+        check_source(source, source_mask, self.config.vocab_source)
         x = self.source_embedding(source)
         values = self.ahead(x, None, source_mask)[0]
         if self.config.encoder == "both":
@@ -232,8 +238,9 @@ class Bahdanau(Translator, Model):
         Row i belongs to the token at position i + 1; each row sums to one.
 
         Raises:
-            ValueError: a mask that is not bool.
+            ValueError: as `check_tokens` and `check_source`.
         """
+        check_tokens(tokens, self.config.vocab)
         memory = self.memory(source, source_mask)
         return self._walk(tokens, self.first(memory), memory)[1]
 
@@ -253,7 +260,7 @@ class Bahdanau(Translator, Model):
         """States of the encoder, zero at padding.
 
         Raises:
-            ValueError: a mask that is not bool.
+            ValueError: as `check_source`.
         """
         memory = self.memory(source, source_mask)
         return memory.values * source_mask[..., None]

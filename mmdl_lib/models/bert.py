@@ -34,7 +34,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_integers, check_mask
+from mmdl_lib.borders import check_integers, check_mask, check_number
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.nn import LearnedPositions, PostNormBlock, Transformer
 
@@ -89,8 +89,12 @@ def hide(
         share: of the words that are chosen, rounded, and at least one.
         generator: where the randomness comes from.
 
+    Raises:
+        ValueError: a share outside of (0, 1].
+
     Source: section 3.1, task #1, and appendix A.1.
     """
+    check_number("share", share, high=1, above=0)
     size = {"size": tokens.shape, "device": tokens.device}
     order = torch.rand(**size, generator=generator).masked_fill(~words, 2.0)
     rank = order.argsort(1).argsort(1)
@@ -193,7 +197,19 @@ class BERT(Model):
         return x @ self.tokens.weight.T + self.bias
 
     def forward(self, tokens, mask=None, segments=None) -> Guesses:
-        """Arguments and errors as in `hidden`."""
+        """Arguments and errors as in `hidden`.
+
+        Raises:
+            ValueError: also no tokens, unknown ones, or a third segment.
+        """
+        check_integers("tokens", tokens, 0, self.config.vocab - 1)
+        if tokens.ndim != 2 or not tokens.shape[1]:
+            raise ValueError(
+                "tokens expected shape (b, t) with t of at least 1, got "
+                f"{tuple(tokens.shape)}."
+            )
+        if segments is not None:
+            check_integers("segments", segments, 0, self.config.segments - 1)
         x = self.hidden(tokens, mask, segments)
         pooled = self.drop(torch.tanh(self.pool(x[:, 0])))
         return Guesses(self.guess(x), self.follows(pooled))

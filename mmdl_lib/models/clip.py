@@ -36,7 +36,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_image, check_mask
+from mmdl_lib.borders import check_image, check_integers, check_mask
 from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import Transformer, quick_gelu
 
@@ -353,8 +353,10 @@ class CLIP(Model):
         """Sentence features of length one; `mask` is True on real tokens.
 
         Raises:
-            ValueError: more tokens than the context, or a mask that is no beginning.
+            ValueError: more tokens than the context, unknown ones, or a mask that is no
+                beginning.
         """
+        check_integers("tokens", tokens, 0, self.config.vocab - 1)
         if tokens.shape[1] > self.config.context:
             raise ValueError(
                 f"CLIP expected at most {self.config.context} tokens a caption, got "

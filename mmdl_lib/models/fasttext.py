@@ -178,7 +178,13 @@ class FastText(Model):
         )  # fmt: skip
 
     def vectors(self, words: Sequence[str] | None = None) -> Float[Tensor, "n d"]:
-        """Vectors of any words; None is the whole vocabulary."""
+        """Vectors of any words; None is the whole vocabulary.
+
+        Raises:
+            ValueError: no list of words, or as `rows`.
+        """
+        if words is not None:
+            check_texts("words", words)
         rows = self.table if words is None else self._padded(words)
         return self.mean_of(rows.to(self.table.device))
 

@@ -129,6 +129,10 @@ class GPT(Model):
         Raises:
             ValueError: no token, or more than the context.
         """
+        if tokens.ndim != 2:
+            raise ValueError(
+                f"GPT expected tokens of shape (b, t), got {tuple(tokens.shape)}."
+            )
         t = tokens.shape[1]
         if not 1 <= t <= self.config.context:
             raise ValueError(
@@ -143,7 +147,12 @@ class GPT(Model):
         return self.norm(self.transformer(self.embed(tokens), causal=True))
 
     def states(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b layers t d"]:
-        """h_0 to h_L, to be probed; the last norm is not applied."""
+        """h_0 to h_L, to be probed; the last norm is not applied.
+
+        Raises:
+            ValueError: as `logits`.
+        """
+        check_integers("tokens", tokens, 0, self.config.vocab - 1)
         found = [self.embed(tokens)]
         for block in self.transformer.blocks:
             found.append(block(found[-1], causal=True))
@@ -212,12 +221,12 @@ class GPT(Model):
             ValueError: an empty prompt, padding in front, an unknown token, or more
                 tokens than the context.
         """
-        if tokens.ndim == 2 and not tokens.shape[1]:
+        check_integers("tokens", tokens, 0, self.config.vocab - 1)
+        if not tokens.numel():
             raise ValueError(
                 "GPT expected a prompt of at least one token, such as the one that "
                 "ends texts, got an empty prompt."
             )
-        check_integers("tokens", tokens, 0, self.config.vocab - 1)
         mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
         check_mask(mask, shape=tokens.shape)
         cache, length = self.transformer.new_cache(), mask.sum(1)
@@ -262,7 +271,7 @@ class GPT(Model):
             ValueError: as `begin`; more tokens in all than the context; no beam; more
                 beams than one without an `end`.
         """
-        start, state = self._started(tokens, mask, length)
+        start, state = self._started(tokens, mask, length, end)
         check_number("beams", beams, 1, whole=True)
         if beams == 1:
             return decode.greedy(
@@ -296,7 +305,7 @@ class GPT(Model):
             ValueError: as `generate`; a temperature that is not above zero (say
                 `generate`), a `top_k` below one, a `top_p` outside of (0, 1].
         """
-        start, state = self._started(tokens, mask, length)
+        start, state = self._started(tokens, mask, length, end)
         found = decode.sample(
             *(self.step, start, state),
             end=end,
@@ -308,9 +317,11 @@ class GPT(Model):
         )
         return found.tokens
 
-    def _started(self, tokens, mask, length: int) -> tuple[Tensor, Read]:
-        """`begin`, after a look at how long it will get."""
+    def _started(self, tokens, mask, length: int, end) -> tuple[Tensor, Read]:
+        """`begin`, after a look at how long it will get and what ends it."""
         check_number("length", length, 1, whole=True)
+        if end is not None:
+            check_number("end", end, 0, self.config.vocab - 1, whole=True)
         start, state = self.begin(tokens, mask)
         # the last new token is not read again
         total = int(state.length.max()) + length

@@ -71,6 +71,7 @@ def optimum(
     PMI - log k - log(1 - #(w, c) / #(w)). The last term comes from skipping and is near
     zero where no neighbor dominates.
     """
+    check_number("negatives", negatives, 1, whole=True)
     share = count.double() / count.double().sum(1, keepdim=True)
     least = pmi(count, power=power).double() - math.log(negatives)
     return (least - torch.log1p(-share)).float()

@@ -35,7 +35,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_flags
+from mmdl_lib.borders import check_integers, check_mask
 from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import decode
 
@@ -230,8 +230,9 @@ class Translator:
         """Scores of the token after each position, all earlier ones given.
 
         Raises:
-            ValueError: a mask that is not bool, or a source without a token.
+            ValueError: as `check_tokens` and `check_source`.
         """
+        check_tokens(tokens, self.config.vocab)
         memory = self.memory(source, source_mask)
         return self.read(tokens, self.first(memory), memory)[0]
 
@@ -271,13 +272,29 @@ class Translator:
         return example_pairs(config, n, generator)
 
 
-def check_source(mask: Tensor) -> None:
-    """Check that flags say which tokens are real.
+def check_source(source: Tensor, mask: Tensor, vocab: int) -> None:
+    """Check sentences to be translated.
 
     Raises:
-        ValueError: other numbers, such as a mask of 0 and 1.
+        ValueError: no token, an unknown one, a mask that is not bool or of another
+            shape, padding in front of a token, or nothing but padding.
     """
-    check_flags("source_mask", mask)
+    check_integers("source", source, 0, vocab - 1)
+    check_mask(mask, name="source_mask", shape=source.shape)
+
+
+def check_tokens(tokens: Tensor, vocab: int) -> None:
+    """Check the beginnings of translations.
+
+    Raises:
+        ValueError: no token, or an unknown one.
+    """
+    check_integers("tokens", tokens, 0, vocab - 1)
+    if tokens.ndim != 2 or not tokens.shape[1]:
+        raise ValueError(
+            "tokens expected shape (b, t) with t of at least 1, got "
+            f"{tuple(tokens.shape)}."
+        )
 
 
 def _tiny(**changes) -> Seq2SeqConfig:
@@ -330,9 +347,9 @@ class Seq2Seq(Translator, Model):
         """The encoder's last states, and the summary where it is given at all times.
 
         Raises:
-            ValueError: a mask that is not bool.
+            ValueError: as `check_source`.
         """
-        check_source(source_mask)
+        check_source(source, source_mask, self.config.vocab_source)
         if self.config.order == "reversed":
             source = backwards(source, source_mask)
         states = self.encoder(self.source_embedding(source), None, source_mask)[1]
@@ -366,7 +383,7 @@ class Seq2Seq(Translator, Model):
         """All that the decoder learns of a source, layers and cells side by side.
 
         Raises:
-            ValueError: a mask that is not bool.
+            ValueError: as `check_source`.
         """
         states = self.memory(source, source_mask).states
         pairs = [[s] if isinstance(s, Tensor) else s for s in states]

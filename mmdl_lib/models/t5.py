@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_integers, check_mask, check_number
+from mmdl_lib.borders import check_choice, check_integers, check_mask, check_number
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.nn import Cache, MultiHeadAttention, RelativeBias, decode
 
@@ -65,8 +65,13 @@ def visible(
         n: how many tokens there are.
         prefix: length of the prefix.
 
+    Raises:
+        ValueError: another kind, or a prefix longer than the text.
+
     Source: section 3.2.1.
     """
+    check_choice("kind", kind, ("full", "causal", "prefix"))
+    check_number("prefix", prefix, 0, n, whole=True)
     seen = torch.ones(n, n, dtype=torch.bool)
     if kind == "full":
         return seen
@@ -115,7 +120,8 @@ def corrupt(
         generator: where the randomness comes from.
 
     Raises:
-        ValueError: a text of one token, a share outside of (0, 1), a mean below one.
+        ValueError: a text of one token, a share outside of (0, 1], a mean below one, or
+            a token that is needed as a sentinel.
 
     Source: section 3.1.4, Figure 2, and the released code.
     """
@@ -124,6 +130,7 @@ def corrupt(
     check_number("share", share, high=1, above=0)
     check_number("mean", mean, 1)
     noise, count = span_counts(len(tokens), share=share, mean=mean)
+    check_integers("tokens", torch.tensor(tokens), 0, vocab - count - 1)
     kept = _pieces(len(tokens) - noise, count, generator)
     taken = _pieces(noise, count, generator)
     inputs, targets, place = [], [], 0
@@ -283,8 +290,9 @@ class T5(Model):
         """Logits of each token of the target, from the inputs and those before it.
 
         Raises:
-            ValueError: as `encode_text`.
+            ValueError: as `encode_text`; an unknown token in the target.
         """
+        check_integers("target", target, 0, self.config.vocab - 1)
         memory = {"memory": self.encode_text(tokens, mask), "memory_mask": mask}
         # the decoder reads what has been written so far, and padding at first
         read = F.pad(target[:, :-1], (1, 0), value=PAD)
@@ -319,7 +327,7 @@ class T5(Model):
             mask: True on their real tokens.
             max_length: most tokens, the end token among them.
             beams: of the search; None: greedy.
-            search: more options of `mmdl_lib.nn.decode.beam_search`.
+            search: more options of `mmdl_lib.nn.decode.beam_search`, or of `greedy`.
         """
         memory = self.encode_text(tokens, mask)
         start = torch.full_like(tokens[:, 0], PAD)
@@ -327,7 +335,7 @@ class T5(Model):
         given = {"end": END, "max_length": max_length}
         state = caches, memory, mask
         if beams is None:
-            return decode.greedy(self._step, start, state, **given).tokens
+            return decode.greedy(self._step, start, state, **given, **search).tokens
         options = given | {"beams": beams} | search
         return decode.beam_search(self._step, start, state, **options).tokens[:, 0]
 

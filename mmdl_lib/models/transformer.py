@@ -35,11 +35,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_flags, check_integers, check_number
+from mmdl_lib.borders import check_integers, check_mask, check_number
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.nn import PostNormBlock, sinusoidal
 from mmdl_lib.nn import Transformer as Stack
 from mmdl_lib.nn.decode import beam_search, gnmt, greedy
+
+KEYS = ("tokens", "mask", "source", "source_mask")  # of a batch, as `logits` takes them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +80,10 @@ def noam(step: int, *, width: int, warmup: int = 4000) -> float:
     the whole rate: `lr=1.0, schedule=lambda step, _: noam(step + 1, width=512)`.
 
     Raises:
-        ValueError: step 0, which has no rate.
+        ValueError: step 0, which has no rate; no warmup.
     """
     check_number("step", step, 1, whole=True)
+    check_number("warmup", warmup, 1)
     # eq. (3): d_model^-0.5 min(step^-0.5, step warmup^-1.5)
     return width**-0.5 * min(step**-0.5, step * warmup**-1.5)
 
@@ -167,21 +170,17 @@ class Transformer(Model):
         """As `encode`, with a check at the border.
 
         Raises:
-            ValueError: no tokens, unknown tokens, a mask of another type or shape, or
-                padding before real tokens.
+            ValueError: no tokens, unknown tokens, a mask of another type or shape, a
+                row of padding only, or padding before real tokens.
         """
-        check_integers("source", source, 0, self.config.vocab - 1)
-        check_flags("source_mask", source_mask)
-        if source.ndim != 2 or source.shape != source_mask.shape or not source.numel():
-            raise ValueError(
-                "source and source_mask expected one shape (b, n) with n of at least "
-                f"1, got {tuple(source.shape)} and {tuple(source_mask.shape)}."
-            )
-        if (source_mask[:, 1:] & ~source_mask[:, :-1]).any():
-            raise ValueError(
-                "source_mask expected padding after the real tokens, got some before."
-            )
+        self._check(source, source, source_mask)
         return self.encode(source, source_mask)
+
+    def _check(self, tokens: Tensor, source: Tensor, source_mask: Tensor) -> None:
+        """The border of all that takes sentences."""
+        check_integers("source", source, 0, self.config.vocab - 1)
+        check_mask(source_mask, name="source_mask", shape=source.shape)
+        check_integers("tokens", tokens, 0, self.config.vocab - 1)
 
     def read_out(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t k"]:
         """Logits: the product with each token's own embedding (section 3.4)."""
@@ -194,7 +193,12 @@ class Transformer(Model):
         source: Int[Tensor, "b n"],
         source_mask: Bool[Tensor, "b n"],
     ) -> Float[Tensor, "b t k"]:
-        """What may follow each target token, known the source and all tokens so far."""
+        """What may follow each target token, known the source and all tokens so far.
+
+        Raises:
+            ValueError: unknown tokens; as `encode_source`.
+        """
+        self._check(tokens, source, source_mask)
         memory = self.encode(source, source_mask)
         given = {"memory": memory, "memory_mask": source_mask}
         return self.read_out(
@@ -275,7 +279,12 @@ class Transformer(Model):
         source: Int[Tensor, "b n"],
         source_mask: Bool[Tensor, "b n"],
     ) -> Attention:
-        """All attention weights for a given target, in evaluation mode."""
+        """All attention weights for a given target, in evaluation mode.
+
+        Raises:
+            ValueError: as `logits`.
+        """
+        self._check(tokens, source, source_mask)
         x, found = self.embed(source), Attention([], [], [])
         for block in self.encoder.blocks:
             found.encoder.append(block.attention.weights(x, source_mask))

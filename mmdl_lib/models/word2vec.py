@@ -139,7 +139,14 @@ def bags(
 
 
 def running_sums(count: Int[Tensor, " v"], power: float) -> Float[Tensor, " v"]:
-    """P_n(w), proportional to the count to a power, as sums up to each word."""
+    """P_n(w), proportional to the count to a power, as sums up to each word.
+
+    Raises:
+        ValueError: no whole numbers, a negative one, or nothing but zeros.
+    """
+    check_integers("count", count)
+    if not count.any():
+        raise ValueError("count expected a number above zero, got none.")
     share = count.double() ** power
     return (share.cumsum(0) / share.sum()).float()
 

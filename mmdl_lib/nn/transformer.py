@@ -79,12 +79,17 @@ class Block(nn.Module):
         self._check(memory)
         past, kept = (None, None) if cache is None else cache
         y = self.norm1(x)
-        x = x + self.drop(self.attention(y, mask, causal=causal, cache=past))
+        x = self.add(x, self.attention(y, mask, causal=causal, cache=past))
         if self.cross is not None:
             y = self.norm_cross(x)
-            y = self.cross(y, memory_mask, memory=memory, cache=kept)
-            x = x + self.drop(y)
-        return x + self.drop(self.mlp(self.norm2(x)))
+            x = self.add(x, self.cross(y, memory_mask, memory=memory, cache=kept))
+        return self.add(x, self.mlp(self.norm2(x)))
+
+    def add(
+        self, x: Float[Tensor, "b n d"], y: Float[Tensor, "b n d"]
+    ) -> Float[Tensor, "b n d"]:
+        """The residual sum: what a part says is added to what it read."""
+        return x + self.drop(y)
 
     def mlp(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         """Section 3.3: two linear layers, the same for each position."""
@@ -112,11 +117,11 @@ class PostNormBlock(Block):
         self._check(memory)
         past, kept = (None, None) if cache is None else cache
         y = self.attention(x, mask, causal=causal, cache=past)
-        x = self.norm1(x + self.drop(y))
+        x = self.norm1(self.add(x, y))
         if self.cross is not None:
             y = self.cross(x, memory_mask, memory=memory, cache=kept)
-            x = self.norm_cross(x + self.drop(y))
-        return self.norm2(x + self.drop(self.mlp(x)))
+            x = self.norm_cross(self.add(x, y))
+        return self.norm2(self.add(x, self.mlp(x)))
 
 
 class Transformer(nn.Module):

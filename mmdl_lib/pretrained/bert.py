@@ -74,17 +74,11 @@ def load(source: str | Path = "minilm") -> tuple[BERT, WordPiece | None]:
     empty = {n: torch.zeros_like(v) for n, v in model.state_dict().items()}
     heads = ("pool.", "transform.", "norm_words.", "bias", "follows.")
     empty = {n: v for n, v in empty.items() if n.startswith(heads)}
-    try:
-        model.load_state_dict(empty | ours)
-    except RuntimeError as error:
-        raise ValueError(
-            f"expected the weights of a whole BERT in {path}, got others: "
-            f"{str(error).splitlines()[1].strip()}"
-        ) from error
+    files.fill(model, empty | ours, path)
     words = [path.with_name(name) for name in ("tokenizer.json", "vocab.txt")]
     words = next((file for file in words if file.exists()), None)
     length = config.positions
-    return model.eval(), WordPiece(words, length=length) if words else None
+    return model, WordPiece(words, length=length) if words else None
 
 
 def from_transformers(state: dict[str, Tensor], facts: dict):
@@ -99,7 +93,7 @@ def from_transformers(state: dict[str, Tensor], facts: dict):
             continue
         for pattern, new in NAMES:
             name = re.sub(pattern, new, name)
-        ours[name] = value.float()
+        ours[name] = value
     if not {"tokens.weight", "positions.table", "norm.weight"} <= ours.keys():
         raise ValueError(
             "expected the names of BERT in transformers, got "

@@ -92,15 +92,7 @@ def from_state(
         ours, config = from_openai(state)
     if activation is not None:
         config["activation"] = activation
-    model = CLIP(CLIPConfig(**config))
-    try:
-        model.load_state_dict({name: value.float() for name, value in ours.items()})
-    except RuntimeError as error:
-        raise ValueError(
-            f"expected the weights of a whole CLIP in {source}, got others: "
-            f"{str(error).splitlines()[1].strip()}"
-        ) from error
-    return model.eval()
+    return files.fill(CLIP(CLIPConfig(**config)), ours, source)
 
 
 # OpenAI's name -> ours, applied in this order as regular expressions.

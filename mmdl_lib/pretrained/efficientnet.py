@@ -82,7 +82,9 @@ def load(source: str | Path = "imagenet", *, preset: str | None = None) -> Effic
         ValueError: a damaged file, or one of another model.
     """
     if str(source) == "imagenet":
-        return _filled(EfficientNet.PRESETS["Lite0"], read(_lite0_file()), "Lite0")
+        return files.fill(
+            EfficientNet.from_preset("Lite0"), read(_lite0_file()), "Lite0"
+        )
     path = Path(source)
     if not path.suffix and not path.is_dir():
         return small.load("efficientnet", source)
@@ -91,12 +93,13 @@ def load(source: str | Path = "imagenet", *, preset: str | None = None) -> Effic
     if facts.get("model_type") == "efficientnet":
         state = read(path)
         config = _config(facts, path, len(state["classifier.bias"]))
-        return _filled(config, state, path)
+        return files.fill(EfficientNet(config), state, path)
     if path.suffix == ".safetensors":
         return small.load("efficientnet", path)
     state = read(path)
     config = EfficientNet.PRESETS[preset or _recognized(state)]
-    return _filled(replace(config, classes=len(state["classifier.bias"])), state, path)
+    config = replace(config, classes=len(state["classifier.bias"]))
+    return files.fill(EfficientNet(config), state, path)
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -120,18 +123,6 @@ def read(path: Path) -> dict[str, Tensor]:
             f"got {', '.join(list(state)[:3])}, ..."
         )
     return ours
-
-
-def _filled(config: EfficientNetConfig, state: dict, source) -> EfficientNet:
-    model = EfficientNet(config)
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(
-            f"expected the weights of a whole EfficientNet in {source}, got others: "
-            f"{str(error).splitlines()[1].strip()}"
-        ) from error
-    return model.eval()
 
 
 def _recognized(state: dict[str, Tensor]) -> str:

@@ -27,6 +27,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mmdl_lib.core import Model
+
 ENTRY = "mmdl"  # the one entry of metadata in our files
 FOLDER = ("model.safetensors", "pytorch_model.bin")  # names that transformers uses
 
@@ -75,6 +77,22 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict]:
             "kind (code in a file is never run): fetch or train it again."
         ) from error
     return tensors, facts
+
+
+def fill(model: Model, state: dict[str, Tensor], source: str | Path) -> Model:
+    """The model with these weights, in its own precision and eval mode.
+
+    Raises:
+        ValueError: a name is missing or too much, or a shape is another one.
+    """
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(
+            f"expected the weights of a whole {type(model).__name__} in {source}, got "
+            f"others: {str(error).splitlines()[1].strip()}"
+        ) from error
+    return model.eval()
 
 
 def _read(path: Path) -> tuple[dict, dict]:

@@ -34,15 +34,7 @@ def load(source: str | Path = "verses") -> GPT:
     ours, config = from_transformers(
         state, files.read_json(path.with_name("config.json"))
     )
-    model = GPT(GPTConfig(**config))
-    try:
-        model.load_state_dict({name: value.float() for name, value in ours.items()})
-    except RuntimeError as error:
-        raise ValueError(
-            f"expected the weights of a whole GPT in {path}, got others: "
-            f"{str(error).splitlines()[1].strip()}"
-        ) from error
-    return model.eval()
+    return files.fill(GPT(GPTConfig(**config)), ours, path)
 
 
 # transformers' name -> ours; first GPT-2's, then what GPT-1 calls otherwise

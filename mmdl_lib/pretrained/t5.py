@@ -49,15 +49,7 @@ def load(source: str | Path) -> T5:
     ours, config = from_transformers(
         state, files.read_json(path.with_name("config.json"))
     )
-    model = T5(config)
-    try:
-        model.load_state_dict(ours)
-    except RuntimeError as error:
-        raise ValueError(
-            f"expected the weights of a whole T5 in {path}, got others: "
-            f"{str(error).splitlines()[1].strip()}"
-        ) from error
-    return model.eval()
+    return files.fill(T5(config), ours, path)
 
 
 def from_transformers(state: dict[str, Tensor], facts: dict):
@@ -83,7 +75,7 @@ def from_transformers(state: dict[str, Tensor], facts: dict):
             continue
         for pattern, new in NAMES:
             name = re.sub(pattern, new, name)
-        ours[name] = value.float()
+        ours[name] = value
     for name in [n for n in ours if n.endswith(".q.weight")]:
         start = name.removesuffix("q.weight")
         q, k, v = (ours.pop(f"{start}{part}.weight") for part in "qkv")

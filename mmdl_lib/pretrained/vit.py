@@ -46,15 +46,7 @@ def load(source: str | Path = "shapes") -> ViT:
         ours, config = from_transformers(state, facts)
         if pixels := files.normalization(path):
             _take_in(ours, *pixels)
-    model = ViT(ViTConfig(**config))
-    try:
-        model.load_state_dict({name: value.float() for name, value in ours.items()})
-    except RuntimeError as error:
-        raise ValueError(
-            f"expected the weights of a whole ViT in {path}, got others: "
-            f"{str(error).splitlines()[1].strip()}"
-        ) from error
-    return model.eval()
+    return files.fill(ViT(ViTConfig(**config)), ours, path)
 
 
 # transformers' name -> ours; files hold the older names, version 5's modules the newer

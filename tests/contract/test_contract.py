@@ -241,6 +241,27 @@ def test_padding_changes_nothing(kind, name):
 
 
 @tiny
+def test_unknown_tokens_padding_in_front_and_empty_texts_are_refused(
+    kind, name, as_a_reader
+):
+    model = fresh(kind, name).eval()
+    batch = batch_of(model)
+    for label, method, keys in methods(
+        model, "encode_text", "encode_source", "logits", "generate", "sample"
+    ):
+        for key in {"tokens", "source"} & {*keys} & {*batch}:
+            mask = {"tokens": "mask", "source": "source_mask"}[key]
+            bad = [{key: batch[key] + 10**6}, {key: batch[key] - 10**6}]
+            if label.startswith(("encode", "generate", "sample")) and mask in keys:
+                bad.append({mask: batch[mask].flip(1)})
+                bad.append({mask: torch.zeros_like(batch[mask])})
+                bad.append({k: batch[k][:, :0] for k in (key, mask)})
+            for change in bad:
+                with pytest.raises(ValueError, match=f"{key}|{mask}|prompt"):
+                    method(*inputs(method, batch | change, 4))
+
+
+@tiny
 def test_the_future_changes_nothing(kind, name):
     model = fresh(kind, name).eval()
     batch = batch_of(model)

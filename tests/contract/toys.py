@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mmdl_lib.borders import check_integers, check_mask
 from mmdl_lib.core import Config, Model, seeded
 
 
@@ -105,6 +106,7 @@ class ToyGated(Model):
         self.read_out = nn.Linear(w, 11).requires_grad_(False)
 
     def logits(self, tokens, mask, regions):
+        check_integers("tokens", tokens, 0, 10)
         x = self.embed(tokens)
         mean = x.cumsum(1) / torch.arange(1, x.shape[1] + 1, device=x.device)[:, None]
         memory = self.memory(regions)
@@ -112,6 +114,7 @@ class ToyGated(Model):
         return self.read_out(mean + self.gate.tanh() * look)
 
     def encode_text(self, tokens, mask, regions):
+        check_mask(mask, shape=tokens.shape)
         x = self.logits(tokens, mask, regions)
         return (x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
 

@@ -177,6 +177,11 @@ def test_decoding_stops_at_the_end_and_skips_padding():
     ids = pieces.encode(["god", "is", "light"]).ids
     assert pieces.decode([*ids, 0, 0]) == ["god", "is", "light"]
     assert pieces.decode(torch.tensor([*ids, *ids])) == ["god", "is", "light"]
+    assert pieces.decode([]) == []
+    for wrong in (pieces.vocab, -1):
+        with pytest.raises(ValueError, match="ids expected numbers from 0 to"):
+            pieces.decode([wrong])
+    assert len(verses.load("valid").take([]).clauses()) == 0
 
 
 def test_a_batch_is_padded_behind_and_masked():

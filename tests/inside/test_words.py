@@ -94,6 +94,11 @@ def test_bad_lists_are_refused():
     ):
         with pytest.raises(ValueError, match="expected"):
             association(table, first, second, towards=["d"], away=["d"])
+    for towards, away in ((["d"], []), ([], ["d"])):
+        with pytest.raises(ValueError, match="expected at least 1, got 0"):
+            association(table, ["a", "b"], ["c", "d"], towards=towards, away=away)
+    with pytest.raises(ValueError, match="question expected at least 3, got 2"):
+        answers(table, [("a", "b")])
     with pytest.raises(ValueError, match="questions expected one or more"):
         answers(table, [])
     with pytest.raises(KeyError, match="got 'x'"):

@@ -1,5 +1,7 @@
 """The cipher and what Transformers without a part can make of it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -14,9 +16,7 @@ from mmdl_lib.lab.cipher import (
     solved,
     without,
 )
-from mmdl_lib.models.transformer import Transformer
-
-KEYS = ("tokens", "mask", "source", "source_mask")
+from mmdl_lib.models.transformer import KEYS, Transformer
 
 
 def logits(model, batch):
@@ -93,6 +93,15 @@ def test_without_a_part_the_block_is_what_remains_of_it():
 def test_without_the_scale_attention_begins_sharper():
     batch = cipher(50, 0)
     assert sharpest(without("scale"), batch) > 1.5 * sharpest(without(None), batch)
+
+
+@torch.no_grad()
+def test_the_sharpest_weight_is_that_of_each_query_in_the_first_layer():
+    batch, model = cipher(6, 0), without(None, replace(SMALL, depth=2))
+    first = model.encoder.blocks[0].attention
+    weights = first.weights(model.embed(batch["source"]), batch["source_mask"])
+    want = weights.max(dim=-1).values.mean().item()
+    assert sharpest(model, batch) == pytest.approx(want, abs=1e-6)
 
 
 def test_shares_of_right_tokens_are_counted_without_the_end():

@@ -72,6 +72,27 @@ def test_weights_on_the_true_words_find_all_links_and_the_diagonal_no_moved_one(
         assert (made.found(straight.roll(off, 2), some)["moved"] > 0) == far, off
 
 
+def test_accuracy_counts_words_and_neither_ends_nor_padding():
+    some = made.draw(30, 9, 6)
+
+    class Knows(torch.nn.Module):
+        """Right on all but what it is told to miss."""
+
+        def logits(self, tokens, source, source_mask):
+            target = torch.nn.functional.pad(tokens[:, 1:], (0, 1))
+            said = torch.where(self.misses, 0, target)
+            return torch.nn.functional.one_hot(said, made.VOCAB).float()
+
+    model, words = Knows(), some.link >= 0
+    model.misses = ~words  # ends and padding
+    assert made.accuracy(model, some) == 1
+    first = torch.zeros_like(words)
+    first[:, 0] = True
+    model.misses = first
+    share = 1 - 30 / words.sum().item()
+    assert made.accuracy(model, some) == pytest.approx(share)
+
+
 @pytest.mark.parametrize(("b", "words", "least"), [(0, 5, 4), (2, 3, 4), (2, 5, 1)])
 def test_other_sizes_are_refused(b, words, least):
     with pytest.raises(ValueError, match="expected"):

@@ -1,5 +1,7 @@
 """One net, three masks: who sees what, equal weights, cuts, tags by counting."""
 
+from collections import Counter
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -53,6 +55,9 @@ def test_the_vocabulary_holds_the_most_frequent_words_of_the_training():
     words = masks.vocabulary()
     assert words[:5] == list(masks.SPECIAL) and words[5:8] == [",", "the", "and"]
     assert len(set(words)) == len(words) == 500
+    counts = Counter(w for row in verses.load("train").english for w in row)
+    often = [counts.pop(word) for word in words[5:]]
+    assert often == sorted(often, reverse=True) and often[-1] >= max(counts.values())
 
 
 @torch.no_grad()
@@ -157,6 +162,47 @@ def test_nats_do_not_see_the_word_nor_what_is_to_be_hidden():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(
+    ("kind", "after"),
+    [("full", None), ("full", 0), ("full", 1), ("causal", None), ("prefix", None)],
+)
+def test_nats_by_hand_one_verse_at_a_time(kind, after):
+    coded, _ = text(40)
+    cut, model, each = masks.cuts(coded, generator(3)), make(kind), []
+    for tokens, mask, place, word in zip(*cut, strict=True):
+        at, row = int(place), tokens[mask].clone()
+        if kind == "full":
+            row[at] = MASK
+            if after is not None:
+                row = torch.cat([row[: at + 1], torch.tensor([SEP] * after)]).long()
+        else:
+            row = row[:at]
+            at -= 1
+        logits = model.guess(model.hidden(row[None])[0, at])
+        each.append(F.cross_entropy(logits, word))
+    want = torch.stack(each).mean().item()
+    assert masks.nats(model, cut, after=after) == pytest.approx(want, abs=1e-4)
+
+
+def test_a_pair_seen_once_weighs_as_much_as_what_is_known_of_the_word_alone():
+    # word 9: three times tag 0, then once tag 1 before 11
+    some = made(
+        [[2, 9, 10, 3]] * 3 + [[2, 9, 11, 3]],
+        [[-1, 0, 4, -1]] * 3 + [[-1, 1, 4, -1]],
+    )
+    new = made([[2, 9, 11, 3]], [[-1] * 4])
+    # tag 0: 3/4 of one; tag 1: 1/4 of one and the pair seen once
+    assert masks.counted(some, new, sides=(1,))[0, 1] == 1
+    # after ten of tag 0 in the same pair, one of tag 1 does not decide
+    more = made(
+        [[2, 9, 11, 3]] * 2 + [[2, 9, 10, 3]] * 8,
+        [[-1, 0, 4, -1], [-1, 1, 4, -1]] + [[-1, 0, 4, -1]] * 8,
+    )
+    # the pair is undecided, 1 to 1: then the word alone decides, 9 to 1
+    assert masks.counted(more, new, sides=(1,))[0, 1] == 0
+
+
+@torch.no_grad()
 def test_a_tagger_counts_known_tags_only():
     coded, _ = text(8)
     model = Tagger(make("full"))
@@ -164,9 +210,12 @@ def test_a_tagger_counts_known_tags_only():
     known = coded.tags >= 0
     want = F.cross_entropy(model(coded.tokens, coded.mask)[known], coded.tags[known])
     assert torch.allclose(found, want, atol=1e-5)
-    assert masks.tagged(model, coded).shape == coded.tags.shape
-    x, y = masks.features(make("full"), coded)
-    assert len(x) == len(y) == known.sum()
+    said = model(coded.tokens, coded.mask)
+    assert torch.equal(masks.tagged(model, coded), said.argmax(-1))
+    x, y = masks.features(model.trunk, coded)
+    assert torch.equal(y, coded.tags[known])
+    hidden = model.trunk.hidden(coded.tokens, coded.mask)
+    assert torch.allclose(x, hidden[known], atol=1e-5)
 
 
 def made(rows, tags):
@@ -206,6 +255,12 @@ def test_guesses_are_shares_and_see_what_they_may():
         assert torch.equal(*past)
     with pytest.raises(ValueError, match="place expected 0 to 12, got 13"):
         masks.guesses(make("full"), words, 13)
-    found = masks.continued(make("causal"), words[:3], 4)
+    with pytest.raises(ValueError, match="words expected at least 1, got 0"):
+        masks.guesses(make("full"), [], 0)
+    with pytest.raises(ValueError, match="count expected a whole number from 0"):
+        masks.continued(make("causal"), words, -1)
+    model = make("causal")
+    model.bias[: len(masks.SPECIAL)] += 100.0  # they would be said if they could
+    found = masks.continued(model, words[:3], 4)
     assert found[:3] == words[:3] and len(found) == 7
     assert not set(found[3:]) & set(masks.SPECIAL)

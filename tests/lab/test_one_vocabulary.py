@@ -8,7 +8,7 @@ from mmdl_lib.data import verses
 from mmdl_lib.data.verses import END, START
 from mmdl_lib.lab import one_vocabulary as one
 from mmdl_lib.lab import translation
-from mmdl_lib.models.transformer import Transformer, TransformerConfig
+from mmdl_lib.models.transformer import KEYS, Transformer, TransformerConfig
 from mmdl_lib.record import results
 
 
@@ -54,7 +54,12 @@ def test_surprise_is_the_loss_and_knows_what_is_likeliest(data):
     found = one.surprise(model, data)
     batch = one.joined(data.batch(range(5)))
     assert found["nats"] == pytest.approx(model.loss(batch)["nats"].item(), abs=1e-4)
-    assert 0 <= found["accuracy"] <= 1 and 0 < found["sure"] < 1
+    logits, tokens = model.logits(*(batch[k] for k in KEYS)), batch["tokens"]
+    real = batch["mask"][:, 1:]
+    right = logits[:, :-1].argmax(-1)[real] == tokens[:, 1:][real]
+    assert found["accuracy"] == pytest.approx(right.double().mean().item())
+    sure = logits[:, :-1].softmax(-1).amax(-1)[real].double().mean().item()
+    assert found["sure"] == pytest.approx(sure, abs=1e-5)
     model.embedding.weight.zero_()
     assert one.surprise(model, data)["sure"] == pytest.approx(1 / one.size(), rel=1e-3)
 
@@ -66,8 +71,24 @@ def test_translations_stand_in_the_order_of_the_clauses(data):
     assert whole == alone
 
 
+def test_beams_reach_the_search_and_texts_end_where_it_says(data):
+    asked = []
+
+    class Echo(Transformer):
+        def generate(self, source, source_mask, **options):
+            asked.append(options)
+            return torch.tensor([[5, END, 6]]).expand(len(source), -1)
+
+    found = one.translated(Echo(make().config), data, beams=3)
+    assert asked == [{"beams": 3, "max_length": 30}]
+    assert found == one.said(torch.tensor([[5]])) * 5
+
+
 def test_cross_weights_are_those_of_words(data):
-    found = one.cross_weights(make(), data)
+    model = make()
+    found = one.cross_weights(model, data)
+    whole = model.attention(*(one.joined(data.batch(range(5)))[k] for k in KEYS)).cross
+    assert torch.allclose(found[2][1, 0], translation.pooled(whole[2, 1, 0], data, 2))
     for i, weights in enumerate(found):
         e, s = len(data.text.english[i]), len(data.text.spanish[i])
         assert weights.shape == (2, 2, e, s)

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from mmdl_lib.data import verses
 from mmdl_lib.data.verses import Verses
 from mmdl_lib.lab import translation as tr
+from mmdl_lib.models.bahdanau import Bahdanau, BahdanauConfig
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,19 @@ def test_a_batch_holds_its_rows_and_masks_what_is_padded(some):
             assert (batch[name][k][~batch[mask][k]] == 0).all()
 
 
+def test_what_stands_twice_is_kept_where_it_stands_first():
+    text = verses.load("test").clauses().short(12, least=3)
+    both = [*zip(map(tuple, text.english), map(tuple, text.spanish), strict=True)]
+    places = [*zip(text.book, text.chapter, text.verse, strict=True)]
+    first = dict(reversed([*zip(both, places, strict=True)]))
+    kept = tr.pairs("test", longest=12).text
+    found = [*zip(map(tuple, kept.english), map(tuple, kept.spanish), strict=True)]
+    assert len(both) > len(found) and found == [*dict.fromkeys(both)]
+    assert [*zip(kept.book, kept.chapter, kept.verse, strict=True)] == [
+        first[pair] for pair in found
+    ]
+
+
 def test_no_clause_stands_twice_and_all_are_short():
     text = tr.pairs("train", longest=12).text
     both = list(zip(map(tuple, text.english), map(tuple, text.spanish), strict=True))
@@ -48,6 +63,10 @@ def test_an_epoch_shows_each_clause_once_in_batches_of_like_length(some):
     assert not torch.equal(batches(0)["source"], batches(count)["source"])
     again = tr.batches(some, 20, seed=1)
     assert torch.equal(again(2)["tokens"], batches(2)["tokens"])
+    other = tr.batches(some, 20, seed=2)
+    assert not torch.equal(other(2)["tokens"], batches(2)["tokens"])
+    with pytest.raises(ValueError, match="size expected a whole number from 1 to"):
+        tr.batches(some, len(some.source) + 1, seed=1)
 
 
 def test_pieces_are_pooled_into_words_and_frames_left_out(some):
@@ -73,6 +92,37 @@ def test_row_t_of_the_weights_belongs_to_the_piece_that_it_chose(some):
             weights[k - 1, some.source_word[i].index(0)] = 1.0
     pooled = tr.pooled(weights, some, i)
     assert pooled[word, 0] == 1 and pooled.sum() == 1
+
+
+def test_words_and_nats_come_in_the_order_of_the_clauses_however_they_are_batched(some):
+    torch.manual_seed(0)
+    sizes = {"width": 8, "half": 4, "embed": 8}
+    for name in verses.LANGUAGES:
+        side = "vocab" if name == "english" else "vocab_source"
+        sizes[side] = verses.pieces(name).vocab
+    model, few = Bahdanau(BahdanauConfig(**sizes)), some.take([7, 3, 11, 5, 0])
+    weights = tr.word_weights(model, few, size=2)
+    nats = tr.piece_nats(model, few, size=2)
+    for i in range(5):
+        one = few.take([i])
+        batch = one.batch([0])
+        given = batch["tokens"], batch["source"], batch["source_mask"]
+        alone = tr.pooled(model.attention(*given)[0], one, 0)
+        assert torch.allclose(weights[i], alone, atol=1e-5)
+        log_p = model.logits(*given)[0, :-1].log_softmax(-1)
+        said = -log_p.gather(1, batch["tokens"][0, 1:, None])[:, 0]
+        assert nats[i] == pytest.approx(said.tolist(), abs=1e-4)
+
+
+def test_the_best_link_is_the_largest_weight_and_chance_draws_from_all_words():
+    weights = torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.1]])
+    assert tr.best([weights]) == [{(0, 1), (1, 0)}]
+    text = clause([list("ab")] * 300, [list("vwxyz")] * 300, [[]] * 300)
+    drawn = tr.at_random(text, 0)
+    assert all(sorted(i for i, _ in links) == [0, 1] for links in drawn)
+    places = torch.tensor([j for links in drawn for _, j in links]).bincount()
+    assert len(places) == 5 and places.min() > 80 and places.max() < 165
+    assert tr.at_random(text, 0) == drawn != tr.at_random(text, 1)
 
 
 def test_only_words_with_a_gold_link_are_judged():

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmdl_lib.data import verses
+from mmdl_lib.lab import verse_rows
 from mmdl_lib.lab.verse_rows import KINDS, probe, stream, tagged, windows
 from mmdl_lib.models.gpt import GPT, GPTConfig
 
@@ -47,6 +48,37 @@ def test_a_short_context_cuts_places_too():
     rows, tags = tagged("test", 10, length=6)
     assert all(ids.shape[1] <= 6 and max(places, default=0) < 6 for ids, places in rows)
     assert len(tags) == sum(len(places) for _, places in rows)
+
+
+def test_equal_seeds_give_equal_rows_and_others_others():
+    one, two, other = (windows("test", 8, s, length=9)["tokens"] for s in (1, 1, 2))
+    assert torch.equal(one, two) and not torch.equal(one, other)
+    with pytest.raises(ValueError, match="length expected a whole number from 2 to"):
+        windows("valid", 2, 0, length=10**6)
+
+
+@torch.no_grad()
+def test_a_probe_learns_of_the_training_and_is_judged_by_the_test_books(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        verse_rows, "linear_probe", lambda *given: asked.append(given) or 0.5
+    )
+    torch.manual_seed(0)
+    config = GPTConfig(vocab=3000, context=32, width=16, depth=1, heads=2)
+    model = GPT(config).eval()
+    assert probe(model, train=5, test=4) == [0.5, 0.5]
+    for layer, given in enumerate(asked):
+        for (x, tags), (split, n) in zip(
+            (given[:2], given[2:]), (("train", 5), ("test", 4)), strict=True
+        ):
+            rows, want = tagged(split, n, length=32)
+            states = [model.states(ids)[0, layer] for ids, _ in rows]
+            there = [
+                s[p]
+                for s, (_, places) in zip(states, rows, strict=True)
+                for p in places
+            ]
+            assert torch.equal(tags, want) and torch.equal(x, torch.stack(there))
 
 
 def test_even_random_vectors_of_words_tell_their_part_of_speech_to_some_degree():

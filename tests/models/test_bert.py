@@ -214,3 +214,12 @@ def test_bad_inputs_are_named():
         model.encode_text(tokens + 60, mask)
     with pytest.raises(ValueError, match="padding on the left"):
         model.encode_text(tokens[:, :3], torch.tensor([[False, True, True]]))
+    with pytest.raises(ValueError, match="tokens expected numbers from 0 to 59"):
+        model(tokens[:, :3] + 60)
+    with pytest.raises(ValueError, match="tokens expected .* at least 1, got"):
+        model(tokens[:, :0])
+    with pytest.raises(ValueError, match="segments expected numbers from 0 to 1"):
+        model(tokens[:, :3], segments=tokens[:, :3])
+    for share in (0.0, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="share expected a number above 0 to 1"):
+            hide(tokens, mask, vocab=60, mask_token=4, share=share)

@@ -123,6 +123,9 @@ def test_a_piece_learns_from_every_word_that_has_it():
 
 
 def test_bad_words_and_lengths_are_named():
+    for words in ([], "hello"):
+        with pytest.raises(ValueError, match="words expected"):
+            make().vectors(words)
     with pytest.raises(ValueError, match="'a': it has no pieces"):
         make(shortest=4).vectors(["a"])
     with pytest.raises(ValueError, match="expected 4 words and counts, got 2 and 4"):

@@ -282,6 +282,8 @@ BOTH = "at most 64 tokens with the new ones, got a prompt of 60 and a length of 
         ({"mask": torch.ones(3, 11).bool()}, "mask expected shape"),
         ({"mask": torch.ones(3, 12)}, "mask expected bool"),
         ({"length": 0}, "length expected a whole number from 1 up, got 0"),
+        ({"end": 64}, "end expected a whole number from 0 to 63, got 64"),
+        ({"tokens": texts()[:0]}, PROMPT),
     ],
 )
 def test_bad_prompts_are_refused_in_one_sentence(options, words):
@@ -319,3 +321,13 @@ def test_too_many_tokens_are_refused_before_anything_is_computed():
         make().logits(texts(t=65))
     with pytest.raises(ValueError, match="tokens expected numbers from 0 to 63"):
         make().logits(texts() - 10)
+    for method in (make().states, make().attention):
+        with pytest.raises(ValueError, match="tokens expected numbers from 0 to 63"):
+            method(texts() + 60)
+
+
+def test_a_row_without_a_batch_is_refused(as_a_reader):
+    with pytest.raises(ValueError, match=r"tokens of shape \(b, t\), got \(12,\)"):
+        make().logits(texts()[0])
+    with pytest.raises(ValueError, match="tokens expected a tensor, got list"):
+        make().generate([1, 2])

@@ -77,6 +77,8 @@ def test_what_is_no_count_is_refused(bad):
 
 
 def test_too_many_directions_and_minus_infinity_are_refused():
+    with pytest.raises(ValueError, match="negatives expected"):
+        optimum(torch.ones(2, 2), negatives=0)
     with pytest.raises(ValueError, match="width expected"):
         factors(torch.ones(3, 3), 4)
     with pytest.raises(ValueError, match="table expected"):

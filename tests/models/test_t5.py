@@ -78,11 +78,25 @@ def test_lengths_of_spans_have_their_mean():
         ({"tokens": [5]}, "at least two tokens, got 1"),
         ({"share": 0.0}, "share expected a number above 0"),
         ({"mean": 0.5}, "mean expected a number from 1"),
+        ({"tokens": [5, 6, 99]}, "tokens expected numbers from 0 to 98, got 5 to 99"),
     ],
 )
 def test_texts_that_cannot_be_corrupted_are_named(change, words):
     with pytest.raises(ValueError, match=words):
         corrupt(**{"tokens": [5, 6, 7], "vocab": 100} | change)
+
+
+def test_masks_and_targets_that_do_not_exist_are_named(as_a_reader):
+    with pytest.raises(ValueError, match="kind expected one of 'full', 'causal'"):
+        visible("both", 4)
+    with pytest.raises(ValueError, match="prefix expected a whole number from 0 to 4"):
+        visible("prefix", 4, prefix=5)
+    model = make()
+    data = batch(model)
+    with pytest.raises(ValueError, match="target expected numbers from 0 to 59"):
+        model(data["tokens"], data["mask"], data["target"] + 60)
+    with pytest.raises(TypeError, match="penalty"):  # no beams, no penalty
+        model.generate(data["tokens"], data["mask"], penalty=1.0)
 
 
 def test_three_masks_of_a_text_of_four():

@@ -8,10 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from mmdl_lib.core import generator
-from mmdl_lib.models.transformer import Transformer, noam, smoothed_nats
+from mmdl_lib.models.transformer import KEYS, Transformer, noam, smoothed_nats
 from mmdl_lib.nn.decode import beam_search, gnmt, greedy
-
-KEYS = ("tokens", "mask", "source", "source_mask")
 
 
 def make(preset="tiny", *, shaken=True):
@@ -221,6 +219,8 @@ def test_the_rate_rises_to_its_peak_at_the_end_of_the_warmup_and_knows_the_width
     assert noam(100, width=512, warmup=100) == pytest.approx(512**-0.5 / 10)
     with pytest.raises(ValueError, match="step expected .* 1"):
         noam(0, width=512)
+    with pytest.raises(ValueError, match="warmup expected .* 1"):
+        noam(1, width=512, warmup=0)
 
 
 @torch.no_grad()
@@ -365,12 +365,21 @@ def test_queries_keys_and_values_start_each_by_themselves():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"source": torch.zeros(2, 0, dtype=torch.long)}, "at least 1, got"),
+        (
+            {"source": torch.zeros(2, 0, dtype=torch.long)},
+            "real token in each row, got none",
+        ),
         ({"source": torch.full((2, 3), 64)}, "source expected"),
         ({"source": torch.zeros(2, 3)}, "source expected"),
         ({"source_mask": torch.ones(2, 3)}, "source_mask expected"),
-        ({"source_mask": torch.ones(2, 4, dtype=torch.bool)}, "one shape"),
-        ({"source_mask": torch.tensor([[False, True, True]] * 2)}, "padding after"),
+        (
+            {"source_mask": torch.ones(2, 4, dtype=torch.bool)},
+            "mask expected shape",
+        ),
+        (
+            {"source_mask": torch.tensor([[False, True, True]] * 2)},
+            "on the left",
+        ),
         ({"beams": 0}, "beams expected"),
         ({"max_length": 0}, "max_length, got"),
     ],

@@ -235,3 +235,9 @@ def test_counts_of_another_vocabulary_are_refused():
     for function in (pairs, bags):
         with pytest.raises(ValueError, match="window expected"):
             function(Corpus.read(TEXT), 0)
+
+
+@pytest.mark.parametrize("count", [[0, 0, 0], [-1, 2, 3]])
+def test_counts_that_no_word_can_be_drawn_from_are_refused(count):
+    with pytest.raises(ValueError, match="count expected"):
+        running_sums(torch.tensor(count), 0.75)
