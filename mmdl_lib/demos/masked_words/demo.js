@@ -125,8 +125,8 @@ async function run(el, engine) {
     verse.words.forEach((word, i) => {
       const away = hidden.has(i), button = buttons[i];
       button.setAttribute("aria-pressed", away);
-      button.setAttribute("aria-label", away ? `[MASK], word ${i + 1}`
-        : rare(word) ? `${word}, a rare word` : word);
+      if (away) button.setAttribute("aria-label", `[MASK], word ${i + 1}`);
+      else button.removeAttribute("aria-label");
       button.classList.toggle("asked", away && i === asked);
       button.classList.toggle("rare", !away && rare(word));
       button.replaceChildren(away ? "[MASK]" : word);
