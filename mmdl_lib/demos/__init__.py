@@ -112,9 +112,10 @@ def _element(name: str, state: dict, script: str = "") -> str:
     facts = about(name)
     picture = base64.b64encode((HERE / name / "still.webp").read_bytes()).decode()
     width, height = facts["size"]
-    needs = ' data-needs="files"' if facts.get("files", False) else ""
+    needs = 'data-needs="files" ' if facts.get("files", False) else ""
     return (
-        f'<mmdl-demo name="{name}"{needs} data-state="{html.escape(json.dumps(state))}">'
+        f'<mmdl-demo name="{name}" {needs}'
+        f'data-state="{html.escape(json.dumps(state))}">'
         f'<figure style="max-width: {facts["widest"]}em; margin: 0 auto">'
         f'<img alt="{facts["alt"]}" width="{width}" height="{height}" '
         'style="width: 100%; height: auto; background: none; padding: 0" '

@@ -152,7 +152,7 @@ function picture(shown, arrows, title, width) {
 const BEGIN = "king";
 const WORDS = ["king", "bank", "paris", "hot", "went", "python"];
 const QUESTIONS = [["king", "man", "woman"], ["paris", "france", "japan"],
-  ["went", "go", "see"], ["hot", "cold", "small"]];
+  ["wrote", "write", "sing"], ["bigger", "big", "small"]];
 const asked = ([a, b, c]) => `${a} \u2212 ${b} + ${c}`;
 const group = (name, ...nodes) => make("div", { className: "row",
   attributes: { role: "group", "aria-label": name } }, ...nodes);
@@ -184,10 +184,11 @@ function build(el, { words }) {
         group("Analogy", a, "\u2212", b, "+", c), group("Examples of analogies", ...questions),
         make("div", { className: "two" },
           make("div", {}, make("p", { className: "note" }, "All words"), free),
-          make("div", {}, make("p", { className: "note" }, "The three inputs left out"), strict))),
+          make("div", {}, make("p", { className: "note" }, "The three inputs left out"), strict)),
+        status),
       make("div", {}, heading("Ten nearest words"), word,
         group("Examples of words", ...picks), near)),
-    status, heading("Map"), group("Words of the map", ...views), map, note,
+    heading("Map"), group("Words of the map", ...views), map, note,
     make("p", { className: "note" }, "Vectors: GloVe 6B by Pennington, Socher and Manning, 50 " +
       "dimensions, here rounded to 8 bits. It learned from texts of 2014 and before, with " +
       "their prejudices; we left some words out."));
@@ -258,7 +259,7 @@ function run(el, table) {
       arrows = b === c ? [] : [[b, c], [a, goal]];
       title = `Map of ${goal}, its three inputs and the five nearest other words`;
     }
-    const width = Math.max(280, Math.min(ui.map.clientWidth || 600, 760));
+    const width = Math.max(280, Math.min(ui.map.clientWidth || 600, 900));
     const { svg, share } = picture(shown, arrows, title, width);
     ui.map.replaceChildren(svg);
     ui.note.textContent = `${title}, on the two directions in which they spread most. These hold ` +
@@ -297,6 +298,7 @@ function run(el, table) {
       const found = begun ? table.words.filter((w) => w.startsWith(begun)).slice(0, 8) : [];
       ui.list.replaceChildren(...found.map((value) => make("option", { value })));
     };
+    node.onclick = () => node.select(); // what is typed replaces the word
     node.onchange = () => {
       try {
         read();
@@ -338,16 +340,16 @@ const STYLE = `
 .mmdl-words .own .bar i { background: var(--bad); }
 .mmdl-words [aria-pressed=true] { border-color: var(--accent);
   box-shadow: 0 0 0 1px var(--accent); }
-.mmdl-words svg { display: block; width: 100%; max-width: 760px; height: auto;
+.mmdl-words svg { display: block; width: 100%; max-width: 900px; height: auto;
   border: 1px solid var(--edge); border-radius: 0.4em; }
 .mmdl-words svg text { font: 13px sans-serif; text-anchor: middle; fill: currentColor; }
 .mmdl-words svg text:is(.input, .goal) { font-weight: 700; }
 .mmdl-words circle { fill: var(--accent); }
 .mmdl-words circle.input { fill: var(--bad); }
 .mmdl-words circle.goal { fill: none; stroke: currentColor; stroke-width: 2; }
-.mmdl-words .arrow { stroke: var(--soft); stroke-dasharray: 4 3; }
+.mmdl-words .arrow { stroke: currentColor; stroke-opacity: 0.6; stroke-dasharray: 4 3; }
 .mmdl-words .leader { stroke: var(--edge); }
-.mmdl-words .tip { fill: var(--soft); }
+.mmdl-words .tip { fill: currentColor; fill-opacity: 0.6; }
 `;
 
 export default {
