@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from mmdl_lib import demos
 from mmdl_lib.__main__ import report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,10 +57,8 @@ def test_the_wheel_carries_weights_results_and_demos_and_no_tests(wheel):
         "weights",
         "data/_clipart",
         "data/_verses",
-        *(
-            f"demos{d}"
-            for d in ("", "/clip", "/augment", "/vit", "/collapse", "/clip_table")
-        ),
+        "demos",
+        *(f"demos/{name}" for name in demos.names()),
     ):
         for file in (ROOT / "mmdl_lib" / folder).glob("[a-z]*.*"):
             assert f"mmdl_lib/{folder}/{file.name}" in names

@@ -3,7 +3,8 @@
    <mmdl-demo name="clip" data-state="{...}"> holds a still picture. Where the browser can
    load modules and the site has the runtime, the module demos/<name>/demo.js is given an
    element and a small stand-in for the model that a notebook would give it. A demo that
-   needs no runtime has its module in the page as well, for a page opened from a file. This
+   needs no runtime has its module in the page as well, for a page opened from a file; one
+   with data-needs="files" loads files of its own instead, and no runtime. This
    is a classic script on purpose: opened from a file, it still runs and can say why. */
 (() => {
   const script = document.currentScript;
@@ -31,11 +32,11 @@
     save_changes() {}
   }
 
-  function obstacle() {
+  function obstacle(needs) {
     if (location.protocol === "file:")
       return "This page was opened from a file. To run the demo, serve the folder: " +
         "python -m http.server";
-    if (script.dataset.runtime !== "yes")
+    if (needs !== "files" && script.dataset.runtime !== "yes")
       return "This copy of the book was built without Node, so the demo shows its still " +
         "picture only.";
     return null;
@@ -54,7 +55,7 @@
       const still = this.querySelector("figure"), own = this.querySelector("script");
       const place = document.createElement("div");
       this.append(place);
-      place.textContent = own ? "" : obstacle() ?? "";
+      place.textContent = own ? "" : obstacle(this.dataset.needs) ?? "";
       if (place.textContent) return;
       const name = this.getAttribute("name");
       const model = new PageModel({

@@ -6,7 +6,8 @@ kernel computes (`_live/clip.py`). While the site is built (`MMDL_BUILD=1`) it i
 piece of HTML: the still picture inside `<mmdl-demo>`, which `book/_static/mmdl-host.js`
 brings to life with onnxruntime-web. A demo whose about.json says `"runtime": false`
 loads no network: its page carries the module and works without Node, and from a file.
-A new folder needs no further line.
+With `"files": true` besides, it loads files of its own after a click, and so needs a
+server, but no Node. A new folder needs no further line.
 """
 
 import base64
@@ -46,7 +47,8 @@ def names() -> list[str]:
 
 def about(name: str) -> dict:
     """What a demo says of itself: title; of its still picture alternative text,
-    caption, largest width in em and size in pixels; whether it needs a runtime."""
+    caption, largest width in em and size in pixels; whether it needs a runtime, or
+    files alone."""
     return json.loads((HERE / name / "about.json").read_text("utf-8"))
 
 
@@ -83,11 +85,13 @@ def show(name: str, *options):
         )
     if os.environ.get("MMDL_BUILD") != "1":
         return widget(*options)
-    title = about(name)["title"]
-    if not about(name).get("runtime", True):
+    facts = about(name)
+    title, runtime = facts["title"], facts.get("runtime", True)
+    if not runtime and not facts.get("files", False):
         script = f'<script type="text/plain">{widget._esm}</script>'
         return Page(_element(name, state | {"title": title}, script), title)
-    size = sum(RUNTIME.values()) + sum(path.stat().st_size for path in needed)
+    size = sum(RUNTIME.values()) if runtime else 0
+    size += sum(path.stat().st_size for path in needed)
     state = state | {"title": title, "megabytes": round(size / 1e6, 1)}
     return Page(_element(name, state), title)
 
@@ -108,8 +112,10 @@ def _element(name: str, state: dict, script: str = "") -> str:
     facts = about(name)
     picture = base64.b64encode((HERE / name / "still.webp").read_bytes()).decode()
     width, height = facts["size"]
+    needs = 'data-needs="files" ' if facts.get("files", False) else ""
     return (
-        f'<mmdl-demo name="{name}" data-state="{html.escape(json.dumps(state))}">'
+        f'<mmdl-demo name="{name}" {needs}'
+        f'data-state="{html.escape(json.dumps(state))}">'
         f'<figure style="max-width: {facts["widest"]}em; margin: 0 auto">'
         f'<img alt="{facts["alt"]}" width="{width}" height="{height}" '
         'style="width: 100%; height: auto; background: none; padding: 0" '

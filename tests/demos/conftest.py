@@ -19,6 +19,7 @@ RUNTIME = MODULES / "onnxruntime-web/dist"
 ANSWERS = {"clip": "Nearest:", "augment": "SimCLR in", "vit": "Most likely:"}
 ANSWERS |= {"collapse": "spread from", "clip_table": "the loss is their mean"}
 ANSWERS |= {"next_token": "Likeliest:", "masked_words": "Likeliest:"}
+ANSWERS |= {"words": "nearest of all words"}
 # how it begins, where there is nothing to load
 BUTTONS = {"collapse": "Train for", "clip_table": "Three different things"}
 # a demo as a notebook shows it: the widget's one text, a model that asks `kernel`

@@ -12,9 +12,13 @@ from mmdl_lib import demos
 SCRIPTS = {name: {"demo.js", "common.js"} for name in demos.names()}
 SCRIPTS["augment"] |= {"views.js", "facts.json"}
 SCRIPTS["collapse"] |= {"byol.js"}
-LIGHT = [n for n in demos.names() if not demos.about(n).get("runtime", True)]
+HEAVY = [n for n in demos.names() if demos.about(n).get("runtime", True)]
+FILES = [n for n in demos.names() if demos.about(n).get("files", False)]
+LIGHT = [n for n in demos.names() if n not in {*HEAVY, *FILES}]
 each = pytest.mark.parametrize("demo", demos.names())
-each_heavy = pytest.mark.parametrize("demo", sorted({*demos.names()} - {*LIGHT}))
+each_heavy = pytest.mark.parametrize("demo", HEAVY)
+each_loading = pytest.mark.parametrize("demo", [*HEAVY, *FILES])
+each_with_files = pytest.mark.parametrize("demo", FILES)
 each_light = pytest.mark.parametrize("demo", LIGHT)
 
 
@@ -71,11 +75,19 @@ def test_without_scripts_the_still_picture_says_what_it_is(browser, address, dem
     page.close()
 
 
-@each_heavy
+@each_loading
 def test_opened_from_a_file_the_still_picture_stays(visit, site, demo):
     page, faults = visit((site / f"{demo}.html").as_uri())
     assert "serve the folder" in page.locator("mmdl-demo").inner_text()
     assert page.get_by_role("img").is_visible() and faults == []
+    page.close()
+
+
+@each_with_files
+def test_a_demo_with_files_of_its_own_needs_no_runtime(visit, address, start, demo):
+    page, faults = visit(f"{address}{demo}-plain.html")
+    start(page, demo)
+    assert page.locator("figure").count() == 0 and faults == []
     page.close()
 
 
