@@ -58,7 +58,10 @@ def test_the_wheel_carries_weights_results_and_demos_and_no_tests(wheel):
         "data/_verses",
         *(
             f"demos{d}"
-            for d in ("", "/clip", "/augment", "/vit", "/collapse", "/clip_table")
+            for d in (
+                *("", "/clip", "/augment", "/vit", "/collapse", "/clip_table"),
+                "/alignment",
+            )
         ),
     ):
         for file in (ROOT / "mmdl_lib" / folder).glob("[a-z]*.*"):

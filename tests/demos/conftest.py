@@ -18,9 +18,10 @@ RUNTIME = MODULES / "onnxruntime-web/dist"
 # what the status of a demo says when the model's first answer stands
 ANSWERS = {"clip": "Nearest:", "augment": "SimCLR in", "vit": "Most likely:"}
 ANSWERS |= {"collapse": "spread from", "clip_table": "the loss is their mean"}
-ANSWERS |= {"next_token": "Likeliest:"}
+ANSWERS |= {"next_token": "Likeliest:", "alignment": "here, the diagonal"}
 # how it begins, where there is nothing to load
 BUTTONS = {"collapse": "Train for", "clip_table": "Three different things"}
+BUTTONS |= {"alignment": "Next clause"}
 # a demo as a notebook shows it: the widget's one text, a model that asks `kernel`
 LIVE = """async ([text, state]) => {
   const url = URL.createObjectURL(new Blob([text], {type: "text/javascript"}));
