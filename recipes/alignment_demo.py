@@ -10,6 +10,7 @@ import json
 from functools import cache
 
 import torch
+from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from mmdl_lib import demos, pretrained
@@ -100,7 +101,8 @@ def facts() -> dict:
 def still(one: dict) -> Image.Image:
     """The first clause: where Bahdanau's model looks most, and (dashed) gold links."""
     image = Image.new("RGB", (1280, 520), "white")
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(30)
+    letters = font_manager.findfont("DejaVu Sans")  # Pillow's own has no accents
+    draw, font = ImageDraw.Draw(image), ImageFont.truetype(letters, 30)
     places = {}
     for side, y in (("spanish", 60), ("english", 440)):
         words = one[side].split()

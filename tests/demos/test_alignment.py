@@ -139,7 +139,7 @@ def test_the_first_sight_has_the_counts_and_the_diagonal_beside(page):
         assert (name, here) == (text, f"{k} of {n}")
         total = FACTS["found"][kind]
         share = round(100 * total / FACTS["links"])
-        assert everywhere == f"{total:,} of {FACTS['links']:,} ({share} %)"
+        assert everywhere == f"{total:,} of {FACTS['links']:,} ({share}\u00a0%)"
     assert status(page).startswith(f"{KINDS['bahdanau']} finds 2 of 4 here")
     assert "drawn by a fixed seed; nobody picked them" in page.inner_text("mmdl-demo")
     linked = {i for i, _ in CLAUSES[0]["gold"]}
@@ -179,7 +179,9 @@ def widths(page):
 
 def test_pointing_at_a_word_draws_its_weights_and_leaving_takes_them_away(page):
     before = status(page)
-    button = page.get_by_role("group", name="English words").get_by_role("button").nth(3)
+    button = (
+        page.get_by_role("group", name="English words").get_by_role("button").nth(3)
+    )
     button.hover()
     row = CLAUSES[0]["weights"]["bahdanau"][3]
     drawn = [w for w in row if w >= 20]
@@ -198,7 +200,7 @@ def test_pointing_at_a_word_draws_its_weights_and_leaving_takes_them_away(page):
 ENDS = """() => [...document.querySelectorAll('.lines .look')].map((line) => {
   const box = line.ownerSVGElement.getBoundingClientRect();
   const at = (p) => [p.x + box.left, p.y + box.top];
-  return [at(line.getPointAtLength(0)), at(line.getPointAtLength(line.getTotalLength()))];
+  return [0, line.getTotalLength()].map((far) => at(line.getPointAtLength(far)));
 })"""
 NEAREST = """([x, y, name]) => {
   const words = [...document.querySelector(`[aria-label="${name}"]`).children];
@@ -216,9 +218,10 @@ NEAREST = """([x, y, name]) => {
 def test_lines_lead_from_the_word_to_where_it_looks_most(visit, address, width):
     size = {"width": width, "height": 900}
     page, faults = visit(address + "alignment.html", viewport=size)
+    page.get_by_label("Clause", exact=True).select_option("3")
     upright = page.locator(".board.upright").count() == 1
     assert upright == (width == 390)
-    clause, found = CLAUSES[0], set()
+    clause, found = CLAUSES[3], set()
     for start, end in page.evaluate(ENDS):
         i, off = page.evaluate(NEAREST, [*start, "English words"])
         j, away = page.evaluate(NEAREST, [*end, "Spanish words"])
@@ -271,12 +274,15 @@ def test_a_tap_chooses_a_word_and_all_words_come_back(visit, address):
     page.close()
 
 
-@pytest.mark.parametrize("index", range(20))
-def test_every_clause_fits_a_phone(visit, address, index):
+def test_every_clause_fits_a_phone(visit, address):
     phone = {"width": 390, "height": 844}
     page, faults = visit(address + "alignment.html", viewport=phone)
-    page.get_by_label("Clause", exact=True).select_option(str(index))
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for index, clause in enumerate(CLAUSES):
+        page.get_by_label("Clause", exact=True).select_option(str(index))
+        buttons = page.get_by_role("group", name="English words").get_by_role("button")
+        assert buttons.count() == len(clause["english"].split())
+        buttons.last.focus()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert faults == []
     page.close()
 

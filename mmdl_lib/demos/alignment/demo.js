@@ -43,7 +43,7 @@ export function count(clause, kind) {
 }
 
 // ---- what the reader sees
-const percent = (x) => `${Math.round(100 * x)} %`;
+const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
 const quoted = (words) => words.map((word) => `“${word}”`).join(" and ");
 const whole = (n) => n.toLocaleString("en");
 
@@ -75,7 +75,8 @@ function note({ eligible, found, links, longest, least, clauses }) {
     `${longest} words and at least ${least} English words that have a gold link, drawn by a ` +
     "fixed seed; nobody picked them. Neither model has trained on these books. The true words " +
     "before are given, and weights of a word's pieces are put together. The Transformer's are " +
-    `means over heads; its first layer finds ${percent(found["first layer"] / links)} of all.`);
+    `means over heads; its first layer finds ${percent(found["first layer"] / links)} of all. ` +
+    "The two models differ in more than their attention.");
 }
 
 /** Builds the controls; returns the nodes that change. */
@@ -98,8 +99,9 @@ function build(el, facts) {
       "did the model look when it wrote the word?"),
     make("div", { className: "line" }, make("label", { htmlFor: select.id }, "Clause"), select,
       next, all), group, board,
-    make("p", { className: "legend" }, sample("look"), " weight, the thicker the larger   ",
-      sample("gold"), " gold link   ✓ found   ✗ missed"),
+    make("p", { className: "legend" }, make("span", {}, sample("look"), " weight, the thicker " +
+      "the larger"), make("span", {}, sample("gold"), " gold link"), make("span", {}, "✓ found"),
+    make("span", {}, "✗ missed")),
     status,
     make("table", {}, make("caption", {}, "English words whose largest weight lies on a word " +
       "that they translate, of those with a gold link"),
@@ -289,10 +291,10 @@ const STYLE = `
 .mmdl-alignment .upright .words button small { min-width: 1em; }
 .mmdl-alignment .lines { position: absolute; inset: 0; width: 100%; height: 100%;
   overflow: visible; pointer-events: none; }
-.mmdl-alignment .look { stroke: var(--accent); fill: none; opacity: 0.75; }
+.mmdl-alignment .look { stroke: var(--accent); fill: none; opacity: 0.8; }
 .mmdl-alignment .gold { stroke: currentColor; fill: none; stroke-width: 2;
   stroke-dasharray: 5 4; }
-.mmdl-alignment .legend { font-size: 0.85em; white-space: pre-wrap; }
+.mmdl-alignment .legend { font-size: 0.85em; display: flex; flex-wrap: wrap; gap: 0 1em; }
 .mmdl-alignment .legend svg { vertical-align: middle; }
 .mmdl-alignment table { border-collapse: collapse; margin: 0.4em 0; border: 0; width: auto; }
 .mmdl-alignment caption { caption-side: top; text-align: left; color: inherit; padding: 0.2em 0;
