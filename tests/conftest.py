@@ -11,6 +11,12 @@ settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")
 
 
+@pytest.fixture(autouse=True)
+def the_same_start():
+    """No test depends on what the tests before it drew, or on which ran beside it."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def as_a_reader():
     """No annotation is checked, as with a reader: the border must hold alone."""

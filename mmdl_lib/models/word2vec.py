@@ -145,8 +145,7 @@ def running_sums(count: Int[Tensor, " v"], power: float) -> Float[Tensor, " v"]:
         ValueError: no whole numbers, a negative one, or nothing but zeros.
     """
     check_integers("count", count)
-    if not count.any():
-        raise ValueError("count expected a number above zero, got none.")
+    check_integers("the sum of count", count.sum(), 1)
     share = count.double() ** power
     return (share.cumsum(0) / share.sum()).float()
 
