@@ -1,4 +1,4 @@
-"""Annotators with stated error rates: who names what is there, who draws it, at what cost.
+"""Annotators with stated error rates: who names what is there, who draws it, the cost.
 
 Lin et al. (ECCV 2014, section 4; the figures are of arXiv 1405.0312v3) had each of
 328,000 pictures looked at by eight workers who name categories, by eight who mark
@@ -205,8 +205,8 @@ def drawings(
         mask: the true ones.
         seed: of the hands.
         hands: how many draw each mask, independently.
-        blur: side of the window in pixels over which a hand is blind; odd, 1 for none.
-        shake: deviation of the smooth noise at the edge, where the mask goes from 0 to 1.
+        blur: side of the window, in pixels, that a hand averages over; odd, 1 for none.
+        shake: deviation of the smooth noise at the edge of a mask of zeros and ones.
 
     Raises:
         ValueError: no masks, an even blur, or a negative shake.
@@ -216,11 +216,27 @@ def drawings(
     if blur < 1 or blur % 2 == 0:
         raise ValueError(f"blur expected an odd number from 1 on, got {blur}.")
     soft = mask[:, None].to(torch.float32)
-    soft = F.avg_pool2d(soft, blur, 1, blur // 2, count_include_pad=False)
+    soft = F.avg_pool2d(soft, blur, 1, blur // 2, count_include_pad=False)[:, 0]
     n, (h, w) = len(mask), mask.shape[1:]
     coarse = torch.randn(hands * n, 1, h // 4 + 1, w // 4 + 1, generator=seeded(seed))
     noise = F.interpolate(coarse, (h, w), mode="bicubic")
     noise = rearrange(noise, "(a n) 1 h w -> a n h w", a=hands)
     # noise counts where the hand must decide, not far outside of the object
     near = 4 * soft * (1 - soft)
-    return (soft + shake * noise * near)[:, :, 0] > 0.5
+    return soft + shake * noise * near > 0.5
+
+
+def overlaps(
+    drawn: Bool[Tensor, "n h w"], mask: Bool[Tensor, "n h w"]
+) -> Float[Tensor, " n"]:
+    """IoU of each drawing with the mask of its own object, in [0, 1].
+
+    Raises:
+        ValueError: no masks, unequal shapes, or an object and a drawing without pixels.
+    """
+    check_flags("masks", mask)
+    check_flags("drawings", drawn, mask.shape)
+    union = (drawn | mask).sum((1, 2)).double()
+    if not union.all():
+        raise ValueError("each object expected a pixel, in its mask or drawing.")
+    return (drawn & mask).sum((1, 2)).double() / union
