@@ -17,6 +17,7 @@ ids have gaps: a label is the place of its category in the file, from 0.
 """
 
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -308,7 +309,9 @@ def _mask(one: dict, size: tuple[int, int]) -> Bool[Tensor, "h w"]:
             code = coco_mask.merge(coco_mask.frPyObjects(code, *size))
         elif isinstance(code["counts"], list):
             code = coco_mask.frPyObjects(code, *size)
-        return torch.from_numpy(coco_mask.decode(code)).bool()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of numpy 2, inside
+            return torch.from_numpy(coco_mask.decode(code)).bool()
     except (TypeError, ValueError, KeyError, IndexError) as error:
         raise ValueError(
             f"{where} expected polygons or run lengths, got {str(code)[:60]}."

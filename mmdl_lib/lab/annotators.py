@@ -49,9 +49,9 @@ class Rates:
         ValueError: chances outside of [0, 1] or in the wrong order, a negative half.
     """
 
-    skill: tuple[float, float]
-    half: float
-    alarm: float
+    skill: tuple[float | int, float | int]
+    half: float | int
+    alarm: float | int
 
     def __post_init__(self):
         low, high = self.skill
@@ -68,7 +68,7 @@ EXPERT = Rates(skill=(0.95, 1.0), half=5, alarm=0.005)
 def chances(
     pixels: Int[Tensor, "b n"],
     skill: Float[Tensor, " w"],
-    half: float,
+    half: float | int,
 ) -> Float[Tensor, "w b n"]:
     """Probability that each worker sees each object; 0 for objects of no pixel."""
     area = pixels.double()
@@ -140,8 +140,8 @@ def checked(
     true: Bool[Tensor, "b k"],
     *,
     seed: int,
-    caught: float = 0.9,
-    lost: float = 0.02,
+    caught: float | int = 0.9,
+    lost: float | int = 0.02,
 ) -> Bool[Tensor, "b k"]:
     """Claims after a later stage has looked at each: most false ones fall away.
 
@@ -159,7 +159,7 @@ def checked(
     return claimed & ~drop
 
 
-def promised(rate: float, workers: int) -> float:
+def promised(rate: float | int, workers: int) -> float:
     """Recall of the union of workers who err independently: 1 - (1 - rate) ** workers.
 
     Example:
@@ -197,7 +197,7 @@ def drawings(
     *,
     hands: int = 1,
     blur: int = 5,
-    shake: float = 0.25,
+    shake: float | int = 0.25,
 ) -> Bool[Tensor, "a n h w"]:
     """Each mask as drawn by several hands.
 

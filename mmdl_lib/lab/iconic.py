@@ -63,19 +63,13 @@ def non_iconic(n: int, seed: int, *, objects: int = 4) -> shapes.Scenes:
 
 
 def visible(scenes: shapes.Scenes) -> Int[Tensor, "n 4"]:
-    """Pixels of 32 x 32 that each object shows; 0 below `SEEN`, where it is not there.
-
-    Raises:
-        TypeError: something else than scenes.
-    """
-    if not isinstance(scenes, shapes.Scenes):
-        raise TypeError(f"expected scenes, got {type(scenes).__name__}.")
+    """Pixels of 32 x 32 that each object shows; 0 below `SEEN`, where it is not there."""
     pixels = scenes.instance_masks(32).sum((2, 3))
     return pixels * (pixels >= SEEN)
 
 
 def named(scenes: shapes.Scenes) -> Bool[Tensor, "n k"]:
-    """Which of the eight shapes are there, by `visible`; errors as there."""
+    """Which of the eight shapes are there, by `visible`."""
     kind = F.one_hot(scenes.shape, len(shapes.SHAPES)).bool()
     return (kind & (visible(scenes) > 0)[..., None]).any(1)
 
