@@ -55,7 +55,10 @@ def test_false_alarms_come_at_their_rate_and_only_where_nothing_is():
     assert said.double().mean().item() == pytest.approx(0.1, abs=0.01)
     pixels[:, 0] = 9
     said = an.labeled(pixels, kind, 4, **options)
-    assert said[..., 0].all()  # seen for sure, and never an alarm
+    assert said[..., 0].all()  # seen for sure
+    blind = an.Rates(skill=(0, 0), half=0, alarm=0.5)
+    said = an.labeled(pixels, kind, 4, workers=2, seed=0, rates=blind)
+    assert not said[..., 0].any()  # what is there and missed is no false alarm
 
 
 def test_two_objects_of_a_category_give_two_chances():
