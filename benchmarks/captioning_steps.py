@@ -39,7 +39,9 @@ def models():
         )
     )
     blocks = [
-        sum(p.numel() for n, p in m.named_parameters() if "layers" in n or "blocks" in n)
+        sum(
+            p.numel() for n, p in m.named_parameters() if "layers" in n or "blocks" in n
+        )
         for m in (ours, peer)
     ]
     assert abs(blocks[0] / blocks[1] - 1) < 0.01, f"expected equal sizes, got {blocks}"
@@ -65,11 +67,13 @@ def training():
         step(ours, lambda: ours.loss(batch)["loss"]),
         step(
             peer,
-            lambda: peer(
-                inputs_embeds=ours_projected(ours, regions),
-                labels=tokens[:, 1:],
-                **read,
-            ).loss,
+            lambda: (
+                peer(
+                    inputs_embeds=ours_projected(ours, regions),
+                    labels=tokens[:, 1:],
+                    **read,
+                ).loss
+            ),
         ),
     )
 

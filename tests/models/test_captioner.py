@@ -59,7 +59,9 @@ def test_what_masked_rows_hold_changes_not_one_bit():
     other = batch | {"regions": torch.where(real, batch["regions"], noise)}
     assert not real.all()
     assert torch.equal(model.loss(batch)["loss"], model.loss(other)["loss"])
-    pair = [model.encode_regions(b["regions"], b["region_mask"]) for b in (batch, other)]
+    pair = [
+        model.encode_regions(b["regions"], b["region_mask"]) for b in (batch, other)
+    ]
     assert torch.equal(*pair)
 
 
@@ -159,7 +161,9 @@ def test_sets_without_a_region_and_rows_that_are_all_masked_are_refused(as_a_rea
             model.generate(*given)
 
 
-def test_a_caption_longer_than_the_positions_and_too_many_beams_are_refused(as_a_reader):
+def test_a_caption_longer_than_the_positions_and_too_many_beams_are_refused(
+    as_a_reader,
+):
     model = make()
     batch = batch_of(model)
     with pytest.raises(ValueError, match="positions from 0 to 31"):

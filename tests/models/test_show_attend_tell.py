@@ -1,4 +1,4 @@
-"""Show, attend and tell: looks that sum to one, the doubly stochastic term, the start."""
+"""Show, attend and tell: looks that sum to one, the doubly stochastic term."""
 
 from dataclasses import replace
 

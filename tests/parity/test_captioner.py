@@ -65,9 +65,7 @@ def theirs(ours, reader, writer, batch, *, inverted=True):
     memory = reader(ours.project(batch["regions"]), src_key_padding_mask=pads)
     x = ours.embedded(batch["tokens"])
     past = turn(torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril())
-    return ours.out(
-        writer(x, memory, tgt_mask=past, memory_key_padding_mask=pads)
-    )
+    return ours.out(writer(x, memory, tgt_mask=past, memory_key_padding_mask=pads))
 
 
 @torch.no_grad()
