@@ -85,7 +85,7 @@ def art(seed: int) -> dict:
         tokens=tokens,
         mask=mask,
     )
-    lab.train(model, batches, steps=400, lr=2e-3)
+    lab.train(model, batches, steps=500, lr=3e-3)
     found = {"words": len(words), "pictures": len(rows)}
     for name, data, some in (("known", train, range(0, 1500, 5)), ("new", test, rows)):
         found[name] = telling.named(model, data, list(some), tokenizer, seed)
