@@ -178,8 +178,9 @@ def true_to_scene(text: str, scenes: Scenes, row: int) -> bool:
     """Whether a caption names all objects in order, and nothing that is not so.
 
     Frames such as "a photo of" are free, so more texts are true than the five of a
-    scene: each object needs its color and shape; a size, a texture and a place are
-    allowed, and must be right.
+    scene: each object needs its color and shape, from left to right; a size, a texture
+    and a place are allowed, and must be right. The fifth caption of two objects begins
+    at the right and does not count.
     """
     (things,) = scenes[row : row + 1].things()
     words = [
