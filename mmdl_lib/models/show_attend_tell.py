@@ -43,7 +43,7 @@ from mmdl_lib.nn import LearnedPositions, decode
 
 @dataclass(frozen=True, kw_only=True)
 class ShowAttendTellConfig(Config):
-    """Hyperparameters; the defaults have the paper's sizes for MS COCO."""
+    """Hyperparameters; the defaults are our guess of sizes for MS COCO."""
 
     image_size: int = 224
     stages: tuple[int, ...] = (64, 128, 256, 512)  # channels; each halves the picture
