@@ -23,7 +23,6 @@ def test_every_check_says_name_expected_got():
         lambda: borders.check_numbers("x", torch.zeros(2, 2)),
         lambda: borders.check_scores("logits", torch.zeros(2), [1]),
         lambda: borders.check_image(torch.zeros(3, 8, 8)),
-        lambda: borders.check_ended(torch.ones(1, 2).long(), torch.ones(1, 2) > 0, 2),
         lambda: borders.check_texts("captions", "a cat"),
         lambda: borders.check_text("caption", 3),
         lambda: borders.check_references(["a"], "a"),
@@ -253,17 +252,3 @@ def test_numbers_in_their_range(value, limits, words):
     with pytest.raises(ValueError, match=words):
         borders.check_number("k", value, **limits)
     borders.check_number("k", 1, 1, 1, whole=True, above=0)
-
-
-def test_a_text_ends_with_its_end_token_wherever_its_padding_begins():
-    tokens = torch.tensor([[1, 5, 2, 0], [1, 4, 4, 2], [1, 2, 7, 7]])
-    mask = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 0, 0]]).bool()
-    borders.check_ended(tokens, mask, 2)
-    # an end in the middle or in padding is none
-    for row, place, count in ((0, 2, 1), (1, 3, 1)):
-        other = tokens.clone()
-        other[row, place] = 9
-        with pytest.raises(ValueError, match=f"got {count} without their end"):
-            borders.check_ended(other, mask, 2)
-    with pytest.raises(ValueError, match="got 1 without"):
-        borders.check_ended(tokens, mask & (torch.arange(4) < 3), 2)
