@@ -183,9 +183,10 @@ def _walk(choose, step, start, state, end, max_length, min_length) -> Decoded:
         total = total + live * log_p.gather(1, now[:, None])[:, 0]
         tokens.append(now)
         masks.append(live)
-        live = live & (now != end) if end is not None else live
-        if not live.any():
-            break
+        if end is not None:
+            live = live & (now != end)
+            if not live.any():
+                break
     return Decoded(torch.stack(tokens, 1), torch.stack(masks, 1), total)
 
 
