@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
+
 from mmdl_lib.borders import check_choice, check_number, check_text
 from mmdl_lib.data.shapes import RELATIONS, SHAPES
 from mmdl_lib.data.shapes.language import article, plural
@@ -69,8 +71,12 @@ def tell(
     form = below(len(FORMS), generator) if form is None else form
     check_number("form", form, 0, len(FORMS) - 1, whole=True)
     # all are drawn, used or not: captions of one seed differ where their facts do
-    drawn = {name: pick(words, generator) for name, words in SAME.items()}
-    drawn = {k: v for k, v in drawn.items() if happens(synonyms, generator)}
+    luck = torch.rand(len(SAME), 2, generator=generator).tolist()
+    drawn = {
+        name: words[int(which * len(words))]
+        for (name, words), (chance, which) in zip(SAME.items(), luck, strict=True)
+        if chance < synonyms
+    }
 
     def word(name: str) -> str:
         return drawn.get(name, name)
