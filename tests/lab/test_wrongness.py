@@ -146,6 +146,13 @@ def test_all_names_have_their_own_words():
     assert set(wr.SAME) <= names and not {*words} & (names - set(wr.SAME))
 
 
+def test_groups_differ_in_color_and_in_shape_unless_they_are_twins():
+    for twins in (False, True):
+        truths = wr.draw(50, twins=twins, generator=luck(9))
+        assert all(t.one.color != t.other.color for t in truths)
+        assert {t.one.shape == t.other.shape for t in truths} == {twins}
+
+
 def test_the_inverse_of_the_inverse_is_the_relation():
     assert fc.INVERSE["left of"] == "right of" and fc.INVERSE["below"] == "above"
     assert all(fc.INVERSE[fc.INVERSE[r]] == r for r in shapes.RELATIONS)
