@@ -129,7 +129,7 @@ class MeshedBlock(PostNormBlock):
         self.gates = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(gated))
 
     def gate(self, i: int, y: Tensor, c: Tensor) -> Float[Tensor, "b t d"]:
-        """How much of level i enters, for each word and channel, in (0, 1)."""
+        """How much of level i enters, in (0, 1)."""
         # alpha_i = sigmoid(W_i [Y, C(X~_i, Y)] + b_i): elementwise, no softmax
         return self.gates[i](torch.cat([y, c], -1)).sigmoid()
 
@@ -315,10 +315,9 @@ class M2(Model):
     def begin(self, regions: Tensor, region_mask: Tensor) -> tuple:
         """The state before the first word; errors as in `encode_regions`."""
         levels = self.encode_regions(regions, region_mask)
-        caches = []
-        for i in range(self.config.depth):
-            count = levels[:, self.reads(i)].shape[1]
-            caches.append(LayerCache(Cache(), [Cache() for _ in range(count)]))
+        every = range(self.config.depth)
+        counts = [len(every[self.reads(i)]) for i in every]
+        caches = [LayerCache(Cache(), [Cache() for _ in range(n)]) for n in counts]
         return 0, caches, levels, region_mask
 
     def step(self, token: Int[Tensor, " b"], state: tuple) -> tuple[Tensor, tuple]:
@@ -373,17 +372,17 @@ class M2(Model):
         """
         self._check(tokens, mask)
         levels, y = self.encode_regions(regions, region_mask), self.embed(tokens)
-        x, found = self.norm(self.project(regions).relu()), Looks([], [], [])
-        for i, block in enumerate(self.encoder):
+        x = self.norm(self.project(regions).relu())[:, None]
+        found = Looks([], [], [])
+        inputs = torch.cat([x, levels[:, :-1]], 1).unbind(1)
+        for block, x in zip(self.encoder, inputs, strict=True):
             found.encoder.append(block.attention.weights(x, region_mask))
-            x = levels[:, i]
         for i, block in enumerate(self.decoder):
             read, asks = levels[:, self.reads(i)], block.heard(y, mask)
             cross, gate = [], []
             for j in range(read.shape[1]):
-                kept = {"memory": read[:, j]}
-                cross.append(block.cross.weights(asks, region_mask, **kept))
-                c = block.look(j, asks, read, region_mask)
+                level, c = read[:, j], block.look(j, asks, read, region_mask)
+                cross.append(block.cross.weights(asks, region_mask, memory=level))
                 gate.append(block.gate(j, asks, c) if block.gates else 0 * c + 1)
             found.cross.append(torch.stack(cross, 1))
             found.gate.append(torch.stack(gate, 1))
