@@ -258,11 +258,7 @@ class M2(Model):
     def encode_regions(
         self, regions: Tensor, region_mask: Tensor
     ) -> Float[Tensor, "b layers n d"]:
-        """As `encode`, with a check at the border.
-
-        Raises:
-            ValueError: as `mmdl_lib.borders.check_regions`.
-        """
+        """As `encode`, with a check; errors as in `borders.check_regions`."""
         check_regions(regions, region_mask, self.config.region_width)
         return self.encode(regions, region_mask)
 
@@ -365,11 +361,7 @@ class M2(Model):
         regions: Float[Tensor, "b n f"],
         region_mask: Bool[Tensor, "b n"],
     ) -> Looks:
-        """All attention weights and gates for a given caption.
-
-        Raises:
-            ValueError: as `logits`.
-        """
+        """All attention weights and gates for a given caption; errors as `logits`."""
         self._check(tokens, mask)
         levels, y = self.encode_regions(regions, region_mask), self.embed(tokens)
         x = self.norm(self.project(regions).relu())[:, None]
