@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from mmdl_lib.borders import check_number
@@ -175,6 +175,52 @@ def word_nats(model, some: Told) -> tuple[Float[Tensor, "b t"], Bool[Tensor, "b 
     target = F.pad(some.tokens[:, 1:], (0, 1))
     nats = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
     return nats, logits.argmax(-1) == target
+
+
+def words(tokens: Int[Tensor, "b t"]) -> list[list[str]]:
+    """Each row in words, its frame and padding left out."""
+    first = TOKENIZER.ids[WORDS[0]]
+    return [[WORDS[i - first] for i in row if i >= first] for row in tokens.tolist()]
+
+
+def say(model: M2, some: Told, *, beams: int = 1) -> list[str]:
+    """The captions of a model."""
+    found = model.generate(some.regions.feature, some.regions.mask, beams=beams)
+    return [" ".join(row) for row in words(found)]
+
+
+def region_names(some: Told) -> list[list[str]]:
+    """What is in each region, such as "red ring", in the order of the regions."""
+    found = []
+    for things, boxes in zip(some.seen.things(), some.regions.box, strict=True):
+        names = []
+        for x0, y0, x1, y1 in boxes[: len(things)].tolist():
+            middle = (x0 + x1) / 2, (y0 + y1) / 2
+            near = min(
+                things, key=lambda t: abs(t.x - middle[0]) + abs(t.y - middle[1])
+            )
+            names.append(f"{near.color} {near.shape}")
+        found.append(names)
+    return found
+
+
+def lit(
+    picture: UInt8[Tensor, "3 h h"],
+    box: Float[Tensor, "n 4"],
+    weight: Float[Tensor, "m n"],
+) -> UInt8[Tensor, "m 3 h h"]:
+    """A picture for each row of weights: the brighter a region, the larger its weight.
+
+    Args:
+        picture: of a scene, of any size.
+        box: x0, y0, x1, y1 of each region in a picture of 32 x 32.
+        weight: for each picture, of each region; what is in no region has 0.
+    """
+    at = (torch.arange(picture.shape[1]) + 0.5) * 32 / picture.shape[1]
+    x0, y0, x1, y1 = box.T[..., None]
+    inside = ((at >= y0) & (at < y1))[:, :, None] & ((at >= x0) & (at < x1))[:, None]
+    light = (weight[:, :, None, None] * inside).amax(1, keepdim=True)
+    return (picture * (0.2 + 0.8 * light)).round().to(torch.uint8)
 
 
 def both(one: Told, other: Told) -> dict[str, Tensor]:

@@ -115,3 +115,27 @@ def test_the_nats_of_words_are_those_of_the_loss(some):
 def test_a_share_that_is_none_is_refused():
     with pytest.raises(ValueError, match="hidden expected a number from 0 to 1"):
         co.draw(3, 0, hidden=2)
+
+
+def test_regions_are_named_by_what_their_boxes_hold(some):
+    crops = some.regions.feature[..., :192].unflatten(-1, (3, 8, 8))
+    rgb = some.seen.rgb.float()
+    for i, names in enumerate(co.region_names(some)):
+        things = [f"{t.color} {t.shape}" for t in some.seen.things()[i]]
+        assert sorted(names) == sorted(things)
+        for j, name in enumerate(names):
+            color = rgb[i, things.index(name)] / 127.5 - 1
+            # some pixel of the crop has nearly the color of the name
+            assert (crops[i, j] - color[:, None, None]).abs().amax(0).min() < 0.15
+
+
+def test_a_lit_picture_keeps_a_region_of_weight_one_and_darkens_the_rest():
+    picture = torch.full((3, 64, 64), 200, dtype=torch.uint8)
+    box = torch.tensor([[0.0, 0, 8, 8], [16, 16, 32, 32]])
+    one, two = co.lit(picture, box, torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
+    assert (one[:, :16, :16] == 200).all() and (one[:, 40:, 40:] == 40).all()
+    assert (one[:, 20:30, 20:30] == 40).all() and (two[:, :16, :16] == 120).all()
+
+
+def test_what_a_model_says_is_given_in_words(some):
+    assert [" ".join(row) for row in co.words(some.tokens)] == some.captions

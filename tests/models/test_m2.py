@@ -47,11 +47,11 @@ def heads(q, k, v, allowed):
     """Four heads of 8 channels, and what each query may see."""
     q, k, v = (x.view(len(x), -1, 4, 8).transpose(1, 2) for x in (q, k, v))
     scores = (q @ k.transpose(-1, -2) / math.sqrt(8)).masked_fill(~allowed, -math.inf)
-    return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+    return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2), scores.softmax(-1)
 
 
 def encode_by_hand(model, regions, mask):
-    levels = []
+    levels, weights = [], []
     linear = model.project
     x = norm((regions @ linear.weight.T + linear.bias).clamp(min=0), model.norm)
     for block in model.encoder:
@@ -62,10 +62,12 @@ def encode_by_hand(model, regions, mask):
         v = torch.cat([v, layer.memory_values.expand(len(x), -1, -1)], 1)
         open_ = torch.ones(len(x), len(layer.memory_keys), dtype=torch.bool)
         allowed = torch.cat([mask, open_], 1)[:, None, None]
-        x = norm(x + layer.out(heads(q, k, v, allowed)), block.norm1)
+        mixed, weight = heads(q, k, v, allowed)
+        weights.append(weight)
+        x = norm(x + layer.out(mixed), block.norm1)
         x = norm(x + block.fc2(block.fc1(x).clamp(min=0)), block.norm2)
         levels.append(x)
-    return levels
+    return levels, torch.stack(weights, 1)
 
 
 def decode_by_hand(model, tokens, levels, mask):
@@ -76,24 +78,26 @@ def decode_by_hand(model, tokens, levels, mask):
     y = model.words.weight[tokens] + torch.stack([place.sin(), place.cos()], -1).view(
         t, width
     )
-    past = torch.ones(t, t, dtype=torch.bool).tril()
+    past, seen = torch.ones(t, t, dtype=torch.bool).tril(), []
     for block in model.decoder:
         q, k, v = block.attention.qkv(y).chunk(3, -1)
-        y = norm(y + block.attention.out(heads(q, k, v, past)), block.norm1)
+        y = norm(y + block.attention.out(heads(q, k, v, past)[0]), block.norm1)
         total = torch.zeros_like(y)
         for level, gate in zip(levels, block.gates, strict=True):
             k, v = block.cross.kv(level).chunk(2, -1)
-            c = block.cross.out(heads(block.cross.q(y), k, v, mask[:, None, None]))
+            c, weight = heads(block.cross.q(y), k, v, mask[:, None, None])
+            c = block.cross.out(c)
             if model.config.form == "released":
                 c = norm(y + c, block.norm_cross)
             alpha = 1 / (1 + (-gate(torch.cat([y, c], -1))).exp())
             total = total + alpha * c
+            seen.append((weight, alpha))
         if model.config.form == "released":
             z = total / math.sqrt(len(levels))
         else:
             z = norm(y + total, block.norm_cross)
         y = norm(z + block.fc2(block.fc1(z).clamp(min=0)), block.norm2)
-    return y @ model.out.weight.T
+    return y @ model.out.weight.T, seen
 
 
 @torch.no_grad()
@@ -101,12 +105,33 @@ def decode_by_hand(model, tokens, levels, mask):
 def test_the_equations_written_out_give_the_same_numbers(form):
     model = make(form=form)
     tokens, mask, regions, region_mask = given(batch_of(model))
-    levels = encode_by_hand(model, regions, region_mask)
+    levels, weights = encode_by_hand(model, regions, region_mask)
     found = model.encode_regions(regions, region_mask)
     assert torch.allclose(found, torch.stack(levels, 1), atol=1e-5)
-    expected = decode_by_hand(model, tokens, levels, region_mask)
+    expected, seen = decode_by_hand(model, tokens, levels, region_mask)
     logits = model.logits(tokens, mask, regions, region_mask)
     assert torch.allclose(logits[mask], expected[mask], atol=1e-4)
+    # and what is shown is what was computed
+    looks = model.looks(tokens, mask, regions, region_mask)
+    assert torch.allclose(looks.encoder, weights, atol=1e-5)
+    rows = mask[:, None, :, None]
+    for i, (cross, gate) in enumerate(seen):
+        place = divmod(i, 2)
+        gap = (looks.cross[:, *place] - cross) * rows
+        assert gap.abs().max() < 1e-5
+        assert ((looks.gate[:, *place] - gate) * rows[:, 0]).abs().max() < 1e-5
+
+
+def test_each_projection_of_an_attention_starts_by_itself():
+    torch.manual_seed(0)
+    model = M2(M2Config(vocab=9, region_width=8, slots=0))
+    # q, k and v drawn as one would have a bound of sqrt(6 / 2048), not sqrt(6 / 1024)
+    for block in (model.encoder[0], model.decoder[0]):
+        for weight in block.attention.projections():
+            assert weight.abs().max().item() == pytest.approx(
+                (6 / 1024) ** 0.5, rel=0.01
+            )
+    assert model.encoder[0].attention.qkv.bias.abs().max() == 0
 
 
 def test_the_two_forms_are_not_the_same():
