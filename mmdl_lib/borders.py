@@ -243,34 +243,6 @@ def check_mask(
         )
 
 
-def check_regions(regions: Tensor, mask: Tensor, width: int | None = None) -> None:
-    """Check features of regions and their mask; padding may stand anywhere in a set.
-
-    Args:
-        regions: (b, n, f) finite floats.
-        mask: (b, n) bool, True = real; at least one in each row.
-        width: how many features a region must have.
-
-    Raises:
-        ValueError: another type or shape, no region, NaN or infinity, or a row of
-            padding only.
-    """
-    check_numbers("regions", regions, "b n f")
-    check_flags("region_mask", mask, regions.shape[:2])
-    if width is not None and regions.shape[2] != width:
-        raise ValueError(
-            f"regions expected {width} features each, got {regions.shape[2]}."
-        )
-    if regions.shape[1] == 0:
-        raise ValueError("regions expected at least one in each row, got none.")
-    empty = int((~mask.any(1)).sum()) if _readable(mask) else 0
-    if empty:
-        raise ValueError(
-            f"region_mask expected a real region in each row, got {empty} of padding "
-            "only."
-        )
-
-
 def check_image(image: Tensor, *, name: str = "image") -> None:
     """Check a batch of pictures.
 

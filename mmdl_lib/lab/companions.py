@@ -204,6 +204,34 @@ def region_names(some: Told) -> list[list[str]]:
     return found
 
 
+def looked_at(some: Told, weight: Float[Tensor, "b t n"]) -> dict[str, float]:
+    """Mean weights of words on regions.
+
+    Args:
+        some: scenes of companions.
+        weight: of each word, at the place before it, on each region.
+
+    Returns:
+        for "color" and "shape" the weight on the region that the word names; for
+        "owner" and "ring" that of a hidden companion's words on these two.
+    """
+    kind, found = kinds(some), {"color": [], "shape": [], "owner": [], "ring": []}
+    hidden = kind.companion & some.hidden[:, None]
+    rows = zip(words(some.tokens), region_names(some), strict=True)
+    for i, (said, names) in enumerate(rows):
+        what = [name.split()[1] for name in names]
+        what = ["owner" if w in SHAPES[:COMPANION] else w for w in what]
+        for t, word in enumerate(said):
+            if kind.other[i, t]:
+                first = t if word in COLORS else t - 1
+                j = names.index(" ".join(said[first : first + 2]))
+                found["color" if word in COLORS else "shape"].append(weight[i, t, j])
+            for j, name in enumerate(what) if hidden[i, t] else ():
+                if name in found:
+                    found[name].append(weight[i, t, j])
+    return {k: torch.stack(v).mean().item() for k, v in found.items()}
+
+
 def lit(
     picture: UInt8[Tensor, "3 h h"],
     box: Float[Tensor, "n 4"],

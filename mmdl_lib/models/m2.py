@@ -15,24 +15,24 @@ Captioning", CVPR 2020, arXiv 1912.08226.
 **Start**
 - Linear layers: Xavier uniform (q, k and v each by itself), biases of zero, so that
   fresh gates stand around one half. Words: normal with variance one.
-- Slots, as they act: keys with variance 1 / d_k (of a head), values with 1 / m. The
-  released code draws smaller ones and multiplies in every call; we store the product.
+- Slots: keys with variance 1 / d_k (of a head), values with 1 / m, as in the released
+  code, which draws smaller ones and multiplies in every call.
 
 **Differs from the paper**
 - `form="paper"` is AddNorm(sum of alpha_i C(X~_i, Y)). `form="released"` does what the
   released code does: residual and norm inside each C, the sum over sqrt(N), no norm
   behind it.
-- Connections "one-to-one" and "last" have no gates: there is nothing to weigh. The
-  released code has no one-to-one arm, so ours is a reading of the paper's words.
-- Masks are arguments. The released code takes a region for padding if its features sum
-  to zero *after* a LayerNorm, which finds chance, not padding.
+- Connections "one-to-one" (not in the released code) and "last" have no gates.
+- Masks are arguments. The released code guesses them: padding is what sums to zero
+  *after* a LayerNorm, which finds chance.
 - Dropout also acts on attention weights, as in all blocks of `mmdl_lib.nn`.
-- Trained by cross-entropy only; the paper then goes on with a reward (self-critical).
+- Trained by cross-entropy only; the paper then goes on with a reward.
 
 **Builds on** `transformer` (blocks of `mmdl_lib.nn`).
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -40,7 +40,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_flags, check_integers, check_number, check_regions
+from mmdl_lib.borders import check_flags, check_integers, check_number, check_numbers
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.nn import Cache, MultiHeadAttention, PostNormBlock, sinusoidal
 from mmdl_lib.nn.decode import beam_search, greedy
@@ -62,6 +62,26 @@ class M2Config(Config):
     connection: Literal["meshed", "one-to-one", "last"] = "meshed"
     form: Literal["paper", "released"] = "paper"
     dropout: float = 0.1
+
+
+def check_regions(regions: Tensor, mask: Tensor, width: int) -> None:
+    """Check sets of regions; padding may stand anywhere.
+
+    Raises:
+        ValueError: another shape or type, no region, or a row of padding only.
+    """
+    check_numbers("regions", regions, "b n f")
+    if regions.shape[1] == 0 or regions.shape[2] != width:
+        raise ValueError(
+            f"regions expected shape (b, n, {width}) with n of at least 1, got "
+            f"{tuple(regions.shape)}."
+        )
+    check_flags("region_mask", mask, regions.shape[:2])
+    empty = 0 if mask.is_meta else int((~mask.any(1)).sum())
+    if empty:
+        raise ValueError(
+            f"region_mask expected a real region in each row, got {empty} rows without."
+        )
 
 
 class MemoryAttention(MultiHeadAttention):
@@ -104,7 +124,7 @@ class MemoryBlock(PostNormBlock):
 
 
 class LayerCache(NamedTuple):
-    """What a decoder layer has read: earlier words, and each level it looks at."""
+    """What a decoder layer has read: earlier words, and levels."""
 
     past: Cache
     levels: list[Cache]
@@ -113,9 +133,7 @@ class LayerCache(NamedTuple):
 class MeshedBlock(PostNormBlock):
     """A decoder layer: earlier words, then encoder levels, one gate each, then the mlp.
 
-    Args:
-        config: of the model.
-        levels: how many encoder levels it reads; a single one has no gate.
+    `levels` is how many encoder levels it reads; a single one has no gate.
     """
 
     def __init__(self, config: M2Config, levels: int):
@@ -124,7 +142,7 @@ class MeshedBlock(PostNormBlock):
         super().__init__(width, config.heads, **options)
         self.fc1 = nn.Linear(width, config.hidden)
         self.fc2 = nn.Linear(config.hidden, width)
-        self.form = config.form
+        self.form, self.levels = config.form, levels
         gated = levels if config.connection == "meshed" else 0
         self.gates = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(gated))
 
@@ -178,10 +196,8 @@ class MeshedBlock(PostNormBlock):
 class Looks(NamedTuple):
     """Where a model looks while it says a caption; `l` runs over encoder levels.
 
-    Attributes:
-        encoder: from region to region, then to the slots; rows sum to one.
-        cross: from word to region, for each decoder layer and the levels it reads.
-        gate: for each decoder layer and level, in (0, 1); ones where there is none.
+    `encoder` is from region to region, then to the slots; `cross` from word to region,
+    for each decoder layer and the levels it reads; `gate` is 1 where there is none.
     """
 
     encoder: Float[Tensor, "b layers heads n m"]
@@ -210,7 +226,6 @@ class M2(Model):
         "tiny-one-to-one": _tiny(connection="one-to-one"),
         "tiny-plain": _tiny(connection="last", slots=0),
         "coco": M2Config(),
-        "coco-released": M2Config(form="released"),
     }
 
     def __init__(self, config: M2Config):
@@ -247,8 +262,7 @@ class M2(Model):
     def encode(
         self, regions: Float[Tensor, "b n f"], region_mask: Bool[Tensor, "b n"]
     ) -> Float[Tensor, "b layers n d"]:
-        """What each encoder layer makes of the set of regions."""
-        # no positions: the set has no order
+        """What each encoder layer makes of the regions, a set: without positions."""
         x, levels = self.norm(self.drop(self.project(regions).relu())), []
         for block in self.encoder:
             x = block(x, region_mask)
@@ -258,7 +272,7 @@ class M2(Model):
     def encode_regions(
         self, regions: Tensor, region_mask: Tensor
     ) -> Float[Tensor, "b layers n d"]:
-        """As `encode`, with a check; errors as in `borders.check_regions`."""
+        """As `encode`; errors as in `check_regions`."""
         check_regions(regions, region_mask, self.config.region_width)
         return self.encode(regions, region_mask)
 
@@ -280,8 +294,7 @@ class M2(Model):
         """What may follow each word, known the regions and all words so far.
 
         Raises:
-            ValueError: unknown tokens, a mask of another type or shape; as
-                `encode_regions`.
+            ValueError: unknown tokens, a bad mask; as `check_regions`.
         """
         self._check(tokens, mask)
         levels, y = self.encode_regions(regions, region_mask), self.embed(tokens)
@@ -296,14 +309,11 @@ class M2(Model):
         check_flags("mask", mask, tokens.shape)
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
-        """Mean nats of each real word and of the end token, given those before it.
-
-        The generator is for the dropout.
-        """
+        """Mean nats of real words and the end; the generator is for the dropout."""
         tokens, mask = batch["tokens"], batch["mask"]
-        given = batch["regions"], batch["region_mask"]
+        pair = batch["regions"], batch["region_mask"]
         with seeded(generator):
-            logits = self.logits(tokens[:, :-1], mask[:, :-1], *given)
+            logits = self.logits(tokens[:, :-1], mask[:, :-1], *pair)
         target, real = tokens[:, 1:], mask[:, 1:]
         nats = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
         return {"loss": nats.where(real, 0.0).sum() / real.sum()}
@@ -311,8 +321,7 @@ class M2(Model):
     def begin(self, regions: Tensor, region_mask: Tensor) -> tuple:
         """The state before the first word; errors as in `encode_regions`."""
         levels = self.encode_regions(regions, region_mask)
-        every = range(self.config.depth)
-        counts = [len(every[self.reads(i)]) for i in every]
+        counts = [block.levels for block in self.decoder]
         caches = [LayerCache(Cache(), [Cache() for _ in range(n)]) for n in counts]
         return 0, caches, levels, region_mask
 
@@ -333,25 +342,20 @@ class M2(Model):
         beams: int = 1,
         max_length: int = 20,
     ) -> Int[Tensor, "b t"]:
-        """Captions without their start, filled with end tokens.
+        """Captions of at most `max_length` tokens, filled with end tokens.
 
-        Args:
-            regions: (b, n, f).
-            region_mask: True on real ones (b, n).
-            beams: 5 in the paper; one is greedy. The score is log p, unpenalized.
-            max_length: most tokens, the end token among them.
+        The paper has 5 beams; one is greedy. The score is log p, unpenalized.
 
         Raises:
-            ValueError: as `encode_regions`; no beam, or a length below one.
+            ValueError: as `check_regions`; no beam, or a length below one.
         """
         check_number("beams", beams, 1, whole=True)
         state = self.begin(regions, region_mask)
         start = torch.full_like(region_mask[:, 0], START, dtype=torch.long)
-        options = {"end": END, "max_length": max_length}
+        given = {"end": END, "max_length": max_length}
         if beams == 1:
-            return greedy(self.step, start, state, **options).tokens
-        found = beam_search(self.step, start, state, beams=beams, **options)
-        return found.tokens[:, 0]
+            return greedy(self.step, start, state, **given).tokens
+        return beam_search(self.step, start, state, beams=beams, **given).tokens[:, 0]
 
     @torch.no_grad()
     def looks(
@@ -383,12 +387,12 @@ class M2(Model):
 
     @classmethod
     def example_batch(cls, config: M2Config, n: int, *, generator=None):
-        """Random regions, three to five of them, and random captions."""
-        size = torch.randint(4, 8, (n, 1), generator=generator)
-        tokens = torch.randint(3, config.vocab, (n, 7), generator=generator)
+        """Three to five random regions, and random captions."""
+        draw = partial(torch.randint, generator=generator)
+        size, count = draw(4, 8, (n, 1)), draw(3, 6, (n, 1))
+        tokens = draw(3, config.vocab, (n, 7))
         tokens[:, 0] = START
         mask = torch.arange(7) < size
-        count = torch.randint(3, 6, (n, 1), generator=generator)
         regions = torch.randn(n, 5, config.region_width, generator=generator)
         region_mask = torch.arange(5) < count
         tokens = tokens.scatter(1, size - 1, END) * mask

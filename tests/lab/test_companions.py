@@ -139,3 +139,17 @@ def test_a_lit_picture_keeps_a_region_of_weight_one_and_darkens_the_rest():
 
 def test_what_a_model_says_is_given_in_words(some):
     assert [" ".join(row) for row in co.words(some.tokens)] == some.captions
+
+
+def test_weights_are_counted_on_the_region_that_a_word_names(some):
+    weight, names = torch.zeros(80, some.tokens.shape[1], 4), co.region_names(some)
+    for i, said in enumerate(co.words(some.tokens)):
+        for t in range(len(said)):
+            for j, name in enumerate(names[i]):
+                if " ".join(said[t : t + 2]) == name:
+                    weight[i, t, j] = 1  # colors look right, shapes nowhere
+                if name.endswith("ring") and said[t - 3 : t - 1] != []:
+                    weight[i, t, j] += 0.5 * ("with" in said[max(0, t - 3) : t])
+    found = co.looked_at(some, weight)
+    assert found["color"] >= 1 and found["shape"] < 0.5
+    assert found["ring"] == pytest.approx(0.5) and found["owner"] == 0

@@ -1,41 +1,13 @@
-"""M2: equations by hand, laws of slots, levels, gates and masks, counts, bad input."""
+"""M2: equations by hand, laws of slots, levels, gates and masks, counts."""
 
 import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from mmdl_lib.core import generator
-from mmdl_lib.models.m2 import END, M2, START, M2Config, MemoryAttention
-from mmdl_lib.nn import decode
-
-NAMES = ("tokens", "mask", "regions", "region_mask")
-
-
-def make(preset="tiny", **changes):
-    """In evaluation mode; shaken, so that no bias or gain can be forgotten."""
-    torch.manual_seed(0)
-    sizes = M2.PRESETS[preset].to_dict() | changes
-    model, g = M2(M2Config.from_dict(sizes)).eval(), generator(2)
-    for parameter in model.parameters():
-        parameter.data += 0.05 * torch.randn(parameter.shape, generator=g)
-    return model
-
-
-def talkative(**changes):
-    """A model whose captions differ and end."""
-    model = make(vocab=7, **changes)
-    model.out.weight.data *= 4
-    return model
-
-
-def batch_of(model, n=4):
-    return M2.example_batch(model.config, n, generator=generator(1))
-
-
-def given(batch):
-    return [batch[name] for name in NAMES]
+from mmdl_lib.models.m2 import M2, START, M2Config, MemoryAttention
+from tests.models.making_m2 import batch_of, given, longer, make, talkative
 
 
 def norm(x, layer):
@@ -222,15 +194,6 @@ def test_what_stands_in_padded_regions_changes_no_bit(preset):
     assert torch.equal(before, after)
 
 
-def longer(batch, more=3):
-    """With further rows of zeros, which the mask hides."""
-    rows = F.pad(batch["regions"], (0, 0, 0, more))
-    return batch | {
-        "regions": rows,
-        "region_mask": F.pad(batch["region_mask"], (0, more)),
-    }
-
-
 @torch.no_grad()
 def test_more_padding_changes_neither_loss_nor_caption():
     model = talkative()
@@ -375,97 +338,3 @@ def test_the_loss_is_the_mean_over_real_words_and_the_end():
                 number += 1
     assert number < 24
     assert model.loss(batch)["loss"].item() == pytest.approx(total / number, abs=1e-5)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("connection", ["meshed", "one-to-one", "last"])
-def test_a_caption_word_by_word_is_the_likeliest_given_its_words_so_far(connection):
-    model = talkative(connection=connection)
-    batch = batch_of(model)
-    pair = batch["regions"], batch["region_mask"]
-    said = model.generate(*pair, max_length=8)
-    tokens = F.pad(said, (1, 0), value=START)
-    logits = model.logits(tokens, torch.ones_like(tokens, dtype=torch.bool), *pair)
-    likeliest, ended = logits.argmax(-1)[:, :-1], (said == END).cumsum(1)
-    live = (ended == 0) | ((ended == 1) & (said == END))
-    assert torch.equal(said[live], likeliest[live])
-    assert len({tuple(row) for row in said.tolist()}) > 1
-
-
-@torch.no_grad()
-def test_more_beams_than_words_find_the_best_of_all_captions():
-    model = talkative()
-    batch = batch_of(model, 2)
-    pair = batch["regions"], batch["region_mask"]
-    found = decode.beam_search(
-        model.step,
-        torch.full((2,), START),
-        model.begin(*pair),
-        end=END,
-        max_length=2,
-        beams=60,
-    )
-    # all captions of up to two words: the end alone, or any other word and any second
-    every = [(END, END)] + [(a, b) for a in range(7) if a != END for b in range(7)]
-    assert int(torch.isfinite(found.score[0]).sum()) == len(every)
-    for row in range(2):
-        tokens = torch.tensor([(START, *pair_) for pair_ in every])
-        regions = [x[row : row + 1].expand(len(every), *x.shape[1:]) for x in pair]
-        log_p = model.logits(tokens, torch.ones_like(tokens).bool(), *regions)
-        log_p = log_p.log_softmax(-1)
-        total = log_p[:, 0].gather(1, tokens[:, 1:2])[:, 0]
-        second = log_p[:, 1].gather(1, tokens[:, 2:])[:, 0]
-        total = total + second.where(tokens[:, 1] != END, torch.tensor(0.0))
-        assert found.log_prob[row, 0].item() == pytest.approx(
-            total.max().item(), abs=1e-4
-        )
-        assert found.tokens[row, 0].tolist() == list(every[int(total.argmax())])
-    said = model.generate(*pair, beams=60, max_length=2)
-    assert torch.equal(said, found.tokens[:, 0])
-
-
-BAD = {
-    "regions expected at least one in each row, got none": {
-        "regions": torch.zeros(4, 0, 12),
-        "region_mask": torch.zeros(4, 0, dtype=torch.bool),
-    },
-    "region_mask expected a real region in each row, got 4 of padding": {
-        "region_mask": torch.zeros(4, 5, dtype=torch.bool)
-    },
-    "region_mask expected bool": {"region_mask": torch.ones(4, 5)},
-    "region_mask expected shape": {"region_mask": torch.ones(4, 6, dtype=torch.bool)},
-    "regions expected 12 features each, got 9": {"regions": torch.zeros(4, 5, 9)},
-    "regions expected finite numbers": {"regions": torch.full((4, 5, 12), math.nan)},
-    "regions expected floats of shape": {"regions": torch.zeros(4, 12)},
-}
-
-
-@pytest.mark.parametrize("words", list(BAD))
-def test_sets_of_regions_that_cannot_be_are_refused_in_words(words, as_a_reader):
-    model = make()
-    batch = batch_of(model) | BAD[words]
-    calls = [
-        lambda: model.encode_regions(batch["regions"], batch["region_mask"]),
-        lambda: model.generate(batch["regions"], batch["region_mask"], beams=3),
-        lambda: model.logits(*given(batch)),
-        lambda: model.looks(*given(batch)),
-    ]
-    for call in calls:
-        with pytest.raises(ValueError, match=words):
-            call()
-
-
-def test_captions_that_cannot_be_are_refused_in_words(as_a_reader):
-    model = make()
-    batch = batch_of(model)
-    for change, words in (
-        ({"tokens": batch["tokens"] + 50}, "tokens expected"),
-        ({"mask": batch["mask"][:, :3]}, "mask expected shape"),
-        ({"mask": batch["mask"].long()}, "mask expected bool"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            model.logits(*given(batch | change))
-    with pytest.raises(ValueError, match="beams expected a whole number from 1"):
-        model.generate(batch["regions"], batch["region_mask"], beams=0)
-    with pytest.raises(ValueError, match="max_length"):
-        model.generate(batch["regions"], batch["region_mask"], max_length=0)
