@@ -31,6 +31,12 @@ def test_the_companion_follows_from_the_two_colors_and_from_nothing_else(some):
         pair = co.companion(*(torch.tensor([COLORS.index(color)]) for color in key))
         assert owner[-2:] == [COLORS[int(pair[0])], SHAPES[int(pair[1])]]
     assert len(found) > 40
+    # neither color alone tells it
+    for place in (0, 1):
+        one = {}
+        for key, looks in found.items():
+            one.setdefault(key[place], set()).add(tuple(looks))
+        assert all(len(looks) > 2 for looks in one.values())
 
 
 def test_a_caption_names_from_left_to_right_what_is_seen(some):
