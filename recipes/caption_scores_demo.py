@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mmdl_lib import demos
 from mmdl_lib.data import shapes
+from mmdl_lib.data.shapes.language import article
 from mmdl_lib.demos._export import to_image, webp, write
 from mmdl_lib.lab.captioning import left_to_right, texts
 from mmdl_lib.metrics import meteor, spice
@@ -97,12 +98,13 @@ def coded(scenes: shapes.Scenes) -> list[str]:
 
 
 def shown() -> list[int]:
-    """The first scenes of the corpus with two objects, side by side, unlike in color
-    and shape."""
+    """The first scenes of the corpus with two objects side by side, unlike in color and
+    shape, whose pattern one can see."""
     found, beside = [], (shapes.relation(corpus()) < 2).tolist()
     for i, things in enumerate(corpus().things()):
         kinds = [{getattr(t, a) for t in things} for a in ("color", "shape")]
-        if beside[i] and len(things) == 2 and all(len(kind) == 2 for kind in kinds):
+        clear = all(t.size != "small" or t.texture == "solid" for t in things)
+        if len(things) == 2 and beside[i] and clear and all(len(k) == 2 for k in kinds):
             found.append(i)
     return found[:SHOWN]
 
@@ -137,10 +139,14 @@ def facts() -> dict:
 def swapped(things) -> tuple[str, str]:
     """A false caption of two objects, the colors exchanged, and a true one."""
     one, two = things
+
+    def say(color, thing):
+        return article(f"{color} {thing.shape}")
+
     here = shapes.RELATIONS[shapes.relation(corpus()[shown()[:1]]).item()]
     return (
-        f"a {two.color} {one.shape} {here} a {one.color} {two.shape}",
-        f"a {two.color} {two.shape} and a {one.color} {one.shape}",
+        f"{say(two.color, one)} {here} {say(one.color, two)}",
+        f"{say(two.color, two)} and {say(one.color, one)}",
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmdl_lib import demos
+from mmdl_lib.data.shapes.language import article
 from mmdl_lib.data.words import glove
 from mmdl_lib.lab.captioning import texts
 from mmdl_lib.metrics._words import ptb
@@ -187,13 +188,13 @@ def test_what_the_presets_say_is_true_of_every_scene(page, recipe, scene):
     page.get_by_label("Scene").select_option(str(scene))
     one, two = recipe.corpus().things()[FACTS["shown"][scene]]
     assert one.x < two.x and one.color != two.color and one.shape != two.shape
-    name = [f"a {thing.color} {thing.shape}" for thing in (one, two)]
+    name = [article(f"{thing.color} {thing.shape}") for thing in (one, two)]
     wanted = {
         "Sides swapped": (
             f"{name[1]} left of {name[0]}",
             f"{name[1]} right of {name[0]}",
         ),
-        "Wrong count": (None, f"{name[0]} near {name[1]}"),
+        "Wrong count": (None, f"there is {name[0]}"),
         "Words shuffled": (
             " ".join(f"{name[0]} left of {name[1]}".split()[::-1]),
             name[0],

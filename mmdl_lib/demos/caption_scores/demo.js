@@ -75,8 +75,8 @@ export const PRESETS = {
     `${name(two)} ${here} ${name(one)}`, `${name(two)} ${back} ${name(one)}`,
     "A is false: the sides are swapped. B is true."],
   "Wrong count": ({ things: [one, two] }) => [
-    `three ${one.color} ${several(one.shape)} and ${name(two)}`, `${name(one)} near ${name(two)}`,
-    "A is false: it counts three where there is one. B is true."],
+    `three ${one.color} ${several(one.shape)} and ${name(two)}`,
+    `there is ${name(one)}`, "A is false: it counts three where there is one. B is true."],
   "Words shuffled": ({ things: [one, two], here }) => [
     `${name(one)} ${here} ${name(two)}`.split(" ").reverse().join(" "), name(one),
     "A is a true caption read backwards. B is true, but leaves one object out."],
@@ -103,8 +103,9 @@ const COUNTS = {
       `${some.length} ${["words", "pairs", "triples", "runs of four"][n]}`);
     return [row("", said.map((word, i) => chip(word, found[0][i] ? "on" : "", found
       .map((some) => (i < some.length ? (some[i] ? "■" : "□") : "")).join("")))),
-    says(`${list(parts)} stand in a reference. The nearest length of a reference is ${closest}: ` +
-      (brevity === 1 ? "no penalty." : `the score is multiplied by ${fixed(brevity, 2)}.`))];
+    says("Below a word: the runs of 1 to 4 words that begin there; ■ counts. " +
+      `${list(parts)} stand in a reference, as often as there. The nearest length of a reference is ${closest}: ` +
+      (brevity > 0.999999 ? "no penalty." : `the score is multiplied by ${fixed(brevity, 2)}.`))];
   },
   "ROUGE-L": ({ said, truth, rouge: { links, by, p, r, recallBy } }) => {
     const [mine, theirs] = [0, 1].map((side) => new Set(links.map((link) => link[side])));
@@ -341,56 +342,56 @@ function run(el, facts) {
 }
 
 const STYLE = `
-.mmdl-caption_scores .line { display: flex; flex-wrap: wrap; gap: 0.5em 0.7em;
+.mmdl-scores .line { display: flex; flex-wrap: wrap; gap: 0.5em 0.7em;
   align-items: center; margin: 0.6em 0; }
-.mmdl-caption_scores [aria-pressed=true] { border-color: var(--accent);
+.mmdl-scores [aria-pressed=true] { border-color: var(--accent);
   box-shadow: 0 0 0 1px var(--accent); }
-.mmdl-caption_scores button:disabled { opacity: 0.5; cursor: default; }
-.mmdl-caption_scores label { margin: 0; }
-.mmdl-caption_scores select { font: inherit; color: inherit; background: transparent;
+.mmdl-scores button:disabled { opacity: 0.5; cursor: default; }
+.mmdl-scores label { margin: 0; }
+.mmdl-scores select { font: inherit; color: inherit; background: transparent;
   max-width: 100%; min-width: 0; border: 1px solid var(--edge); border-radius: 0.4em;
   padding: 0.25em 0.4em; }
-.mmdl-caption_scores option { color: #111; background: #fff; }
-.mmdl-caption_scores select:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-.mmdl-caption_scores .scene { display: grid; gap: 0.8em; align-items: start; }
-.mmdl-caption_scores .tile { width: 7em; aspect-ratio: 1; border-radius: 0.3em;
+.mmdl-scores option { color: #111; background: #fff; }
+.mmdl-scores select:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+.mmdl-scores .scene { display: grid; gap: 0.8em; align-items: start; }
+.mmdl-scores .tile { width: 7em; aspect-ratio: 1; border-radius: 0.3em;
   background-image: var(--sprite); background-size: calc(100% * var(--across)) 100%; }
-.mmdl-caption_scores .field { display: flex; gap: 0.5em; align-items: center; margin: 0 0 0.3em; }
-.mmdl-caption_scores .field label { font-size: 0.85em; flex: none; width: 6.2em; }
-.mmdl-caption_scores .field input { flex: 1; min-width: 0; padding: 0.2em 0.5em; }
-.mmdl-caption_scores table { border-collapse: collapse; margin: 0.5em 0; border: 0; width: 100%;
+.mmdl-scores .field { display: flex; gap: 0.5em; align-items: center; margin: 0 0 0.3em; }
+.mmdl-scores .field label { font-size: 0.85em; flex: none; width: 6.2em; }
+.mmdl-scores .field input { flex: 1; min-width: 0; padding: 0.2em 0.5em; }
+.mmdl-scores table { border-collapse: collapse; margin: 0.5em 0; border: 0; width: 100%;
   table-layout: fixed; display: table; }
-.mmdl-caption_scores :is(tr, td, th) { border: 0; background: none; color: inherit; }
-.mmdl-caption_scores :is(td, th) { padding: 0.15em 1em 0.15em 0; text-align: left;
+.mmdl-scores :is(tr, td, th) { border: 0; background: none; color: inherit; }
+.mmdl-scores :is(td, th) { padding: 0.15em 1em 0.15em 0; text-align: left;
   font-variant-numeric: tabular-nums; font-weight: 400; }
-.mmdl-caption_scores thead :is(th, td):first-child { width: 7.2em; }
-.mmdl-caption_scores .more > span:first-child { font-weight: 700; }
-.mmdl-caption_scores td .bar i { transition: width 0.2s; opacity: 0.55; }
-.mmdl-caption_scores .more .bar i { opacity: 1; }
-@media (prefers-reduced-motion) { .mmdl-caption_scores td .bar i { transition: none; } }
-.mmdl-caption_scores fieldset { border: 0; padding: 0; margin: 0.6em 0 0.2em; display: flex;
+.mmdl-scores thead :is(th, td):first-child { width: 7.2em; }
+.mmdl-scores .more > span:first-child { font-weight: 700; }
+.mmdl-scores td .bar i { transition: width 0.2s; opacity: 0.55; }
+.mmdl-scores .more .bar i { opacity: 1; }
+@media (prefers-reduced-motion) { .mmdl-scores td .bar i { transition: none; } }
+.mmdl-scores fieldset { border: 0; padding: 0; margin: 0.6em 0 0.2em; display: flex;
   flex-wrap: wrap; gap: 0.2em 1em; }
-.mmdl-caption_scores legend { float: left; font-size: inherit; width: auto; margin: 0; padding: 0; }
-.mmdl-caption_scores :is(fieldset, .wide) input { margin: 0 0.35em 0 0;
+.mmdl-scores legend { float: left; font-size: inherit; width: auto; margin: 0; padding: 0; }
+.mmdl-scores :is(fieldset, .wide) input { margin: 0 0.35em 0 0;
   accent-color: var(--accent); }
-.mmdl-caption_scores .marks { display: grid; gap: 0.2em 1.6em;
+.mmdl-scores .marks { display: grid; gap: 0.2em 1.6em;
   grid-template-columns: minmax(0, 1fr); }
-.mmdl-caption_scores .chips { display: flex; flex-wrap: wrap; gap: 0.25em; align-items: start; }
-.mmdl-caption_scores .chips .heading { width: 100%; }
-.mmdl-caption_scores .chip { border: 1px dashed var(--edge); border-radius: 0.3em;
+.mmdl-scores .chips { display: flex; flex-wrap: wrap; gap: 0.25em; align-items: start; }
+.mmdl-scores .chips .heading { width: 100%; }
+.mmdl-scores .chip { border: 1px dashed var(--edge); border-radius: 0.3em;
   padding: 0 0.35em; text-align: center; min-width: 0; }
-.mmdl-caption_scores :is(.chip, .status) { overflow-wrap: anywhere; }
-.mmdl-caption_scores .chip small { display: block; line-height: 1.2; min-height: 0;
+.mmdl-scores :is(.chip, .status) { overflow-wrap: anywhere; }
+.mmdl-scores .chip small { display: block; line-height: 1.2; min-height: 0;
   font-variant-numeric: tabular-nums; }
-.mmdl-caption_scores .chip.on { border: 1px solid var(--accent); font-weight: 600;
+.mmdl-scores .chip.on { border: 1px solid var(--accent); font-weight: 600;
   box-shadow: inset 0 -2px var(--accent); }
-@container (min-width: 640px) { .mmdl-caption_scores .scene { grid-template-columns: 7em 1fr; }
-  .mmdl-caption_scores .marks { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
+@container (min-width: 640px) { .mmdl-scores .scene { grid-template-columns: 7em 1fr; }
+  .mmdl-scores .marks { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 `;
 
 export default {
   async render({ model, el }) {
-    const root = stage(el, "caption_scores", model.get("title"), STYLE);
+    const root = stage(el, "scores", model.get("title"), STYLE);
     model.set("running", true);
     run(root, model.get("facts"));
   },
