@@ -57,14 +57,9 @@ def tokenizer() -> dict:
         strict, rest = re.fullmatch(r"(?:\(\?-i:(.*?)\)\|)?(.*)", line).groups()
         rules += [spelled(strict)] if strict else []
         rules.append(spelled(rest, "i"))
-    # of each expression: what ends there, and what follows
-    ends = re.findall(
-        r"(\(\?i:.*?\))(\(\?=\\s\+.*?)(?:\|(?=\(\?i)|$)", ptb.SENTENCE_END.pattern
-    )
     return {
         "entities": [[*spelled(k), v] for k, v in ptb.ENTITIES.items()],
         "rules": rules,
-        "ends": [[spelled(head), spelled(tail)] for head, tail in ends],
         "signs": ptb.SIGNS,
         "dropped": sorted(ptb.PUNCTUATION),
     }

@@ -108,6 +108,7 @@ def test_words_and_stems_are_those_of_the_library(page):
     captions = STORED["captions"]
     strings = STORED["strings"] + [case["candidate"] for case in captions]
     strings += [text for case in captions for text in case["references"]]
+    strings += ["it'sé", "cannoté :Dé", "éd. l'été à Noël"]  # borders beyond ASCII
     body = """const cut = w.cutter(given[0].tokenizer);
       const stem = w.stemmer(given[0].stems);
       return [given[1].map(cut), given[1].map((text) => w.meteorWords(cut(text))),
@@ -331,8 +332,11 @@ def test_marks_show_what_each_score_counts(page):
     box = marks(page, "ROUGE-L")
     counted = [word for word, _, on in chips(box)[:7] if on]
     assert counted == "a star left of ring".split()
+    assert [word for word, _, on in chips(box)[7:] if on] == counted
     assert "5 of 7 words" in box.inner_text()
     box = marks(page, "METEOR")
+    below = [text for _, text, _ in chips(box)]
+    assert below == ["2", "2", "1", "1", "1", "", "3", *["", "", "1", "1", "1"], *"223"]
     assert "6 of 7 words match, in 3 chunks" in box.inner_text()
     assert ["stars", "1 stem", True] in chips(marks(page, "METEOR", "B"))
     box = marks(page, "SPICE")

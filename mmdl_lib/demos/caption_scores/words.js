@@ -15,11 +15,12 @@ const SPELLED = [["\\l", "(?:(?![_²³¹¼-¾])[\\p{L}\\p{Nl}\\p{No}])"], ["[^\\
 const spelled = (source) => SPELLED.reduce((text, pair) => text.replaceAll(...pair), source);
 const rule = ([source, flags]) => new RegExp(spelled(source), `${flags}uy`);
 
-/** Words of a caption as coco-caption counts them, without punctuation. */
-export function cutter({ entities, rules, ends, signs, dropped }) {
+/** Words of a caption as coco-caption counts them, without punctuation (so the
+    second full stop at the end of a sentence, which `ptb_tokenize` adds, is never seen). */
+export function cutter({ entities, rules, signs, dropped }) {
   const marks = entities.map(([source, flags, sign]) =>
     [new RegExp(spelled(source), `${flags}gu`), sign]);
-  const kinds = rules.map(rule), closings = ends.map((pair) => pair.map(rule));
+  const kinds = rules.map(rule);
   const known = new Map(Object.entries(signs)), punctuation = new Set(dropped);
 
   function token(found, after) {
@@ -31,11 +32,6 @@ export function cutter({ entities, rules, ends, signs, dropped }) {
     if (/^-{2,4}$/.test(found)) return "--";
     return found.includes("/") ? found.replaceAll(" ", "\u00a0") : found; // "2 3/4"
   }
-  /** Whether a full stop ends the sentence too: then it is written twice. */
-  const twice = (text, place) => closings.some(([head, tail]) => {
-    const found = at(head, text, place);
-    return found !== null && at(tail, text, place + found.length) !== null;
-  });
 
   return (raw) => {
     let text = raw;
@@ -51,7 +47,6 @@ export function cutter({ entities, rules, ends, signs, dropped }) {
       }
       const small = token(found, text.slice(place + found.length)).toLowerCase();
       out.push(known.get(small) ?? small);
-      if (twice(text, place)) out.push(".");
       place += found.length;
     }
     return out.filter((word) => !punctuation.has(word));
