@@ -72,6 +72,7 @@ def cases(corpus):
                 chance.shuffle(words)
         found.append((" ".join(words), true))
     odd = ("", ["a cat"]), ("...", ["a red star"]), ("a star", ["", ""]), ("", [""])
+    odd += (("a red | star", ["a red star | a dog"]),)
     return [*found, *odd, ("a", ["a"]), ("a cat a cat a cat", ["a cat"])]
 
 

@@ -147,7 +147,7 @@ function singular(noun) {
 
 /** The tuples that a caption says, in the book's grammar: lists of one to three words. */
 export function sceneGraph(words, { articles, frames, relations }) {
-  let text = ` ${words.join(" ")} `;
+  let text = ` ${words.join(" ")} `.replaceAll("|", " ");
   for (const frame of frames)
     text = text.replaceAll(` a ${frame} `, " ").replaceAll(` ${frame} `, " ");
   for (const relation of relations)
