@@ -40,8 +40,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_flags, check_integers, check_number, check_numbers
+from mmdl_lib.borders import check_flags, check_integers, check_number
 from mmdl_lib.core import Config, Model, seeded
+from mmdl_lib.models.captioner import check_regions
 from mmdl_lib.nn import Cache, MultiHeadAttention, PostNormBlock, sinusoidal
 from mmdl_lib.nn.decode import beam_search, greedy
 
@@ -62,26 +63,6 @@ class M2Config(Config):
     connection: Literal["meshed", "one-to-one", "last"] = "meshed"
     form: Literal["paper", "released"] = "paper"
     dropout: float = 0.1
-
-
-def check_regions(regions: Tensor, mask: Tensor, width: int) -> None:
-    """Check sets of regions; padding may stand anywhere.
-
-    Raises:
-        ValueError: another shape or type, no region, or a row of padding only.
-    """
-    check_numbers("regions", regions, "b n f")
-    if regions.shape[1] == 0 or regions.shape[2] != width:
-        raise ValueError(
-            f"regions expected shape (b, n, {width}) with n of at least 1, got "
-            f"{tuple(regions.shape)}."
-        )
-    check_flags("region_mask", mask, regions.shape[:2])
-    empty = 0 if mask.is_meta else int((~mask.any(1)).sum())
-    if empty:
-        raise ValueError(
-            f"region_mask expected a real region in each row, got {empty} rows without."
-        )
 
 
 class MemoryAttention(MultiHeadAttention):
