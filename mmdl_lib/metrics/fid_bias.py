@@ -28,7 +28,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdl_lib.borders import check_number, check_numbers
+from mmdl_lib.borders import check_items, check_number, check_numbers
 from mmdl_lib.metrics.features import Features, check_same_source
 from mmdl_lib.metrics.fid import FID, fid
 
@@ -85,14 +85,15 @@ def fid_at_infinity(
 
     Example:
         >>> g = torch.Generator().manual_seed(0)
-        >>> x = Features(torch.randn(6000, 8, generator=g), "noise")
-        >>> y = Features(torch.randn(600, 8, generator=g), "noise")
-        >>> out = fid_at_infinity(x, y, sizes=(100, 200, 400), generator=g)
-        >>> abs(out.value) < 0.5 * fid(x, y).value
+        >>> x = Features(torch.randn(20_000, 8, generator=g), "noise")
+        >>> y = Features(torch.randn(800, 8, generator=g), "noise")
+        >>> out = fid_at_infinity(x, y, sizes=[50, 100, 200], repeats=8, generator=g)
+        >>> abs(out.value) < 0.7 * fid(x, y).value
         True
     """
     check_same_source(real, fake)
     check_number("repeats", repeats, 1, whole=True)
+    check_items("sizes", sizes, int, least=2)
     for size in sizes:
         check_number("sizes", size, 2, len(fake), whole=True)
     if len(set(sizes)) < 2:
