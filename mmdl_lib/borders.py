@@ -315,13 +315,29 @@ def check_references(candidates, references) -> None:
         ValueError: other types, other lengths, none at all, no reference for one.
     """
     check_texts("candidates", candidates, least=0)
+    _check_list_of_lists(references)
+    check_same_length(candidates=candidates, **{"lists of references": references})
+    check_reference_lists(references)
+
+
+def check_reference_lists(references) -> None:
+    """Check lists of at least one reference, where nothing is judged by them yet.
+
+    Raises:
+        ValueError: other types, none at all, no reference in one.
+    """
+    _check_list_of_lists(references)
+    if len(references) == 0:
+        raise ValueError("lists of references expected at least one, got none.")
+    for i, texts in enumerate(references):
+        check_texts(f"references {i}", texts)
+
+
+def _check_list_of_lists(references) -> None:
     if isinstance(references, str) or not isinstance(references, Sequence):
         raise ValueError(
             f"references expected a list of lists of strings, got {_kind(references)}."
         )
-    check_same_length(candidates=candidates, **{"lists of references": references})
-    for i, texts in enumerate(references):
-        check_texts(f"references {i}", texts)
 
 
 def check_choice(name: str, value, choices: Collection) -> None:

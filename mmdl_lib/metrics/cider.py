@@ -27,51 +27,93 @@ the mean of CIDEr-D and call it CIDEr.
 words are those of `caption_words` in `ptb.py`.
 **Quirks** Rarity is counted on the references of the captions under test, so a score
 depends on which other captions are scored with it: never compare numbers over different
-sets, and with a single picture every weight, and with it every score, is 0. An n-gram
-that no reference holds counts as one that a single picture has. coco-caption has no
-CIDEr without "-D"; ours has no factor of 10 and follows the paper. The paper reduces
-words to their stems, which the official code does not, nor do we; and it divides counts
-by the number of n-grams in the text, which no cosine sees, but the clipping of CIDEr-D
-would.
+sets (or give both the same `known`), and with a single picture every weight, and with
+it every score, is 0. An n-gram that no reference holds counts as one that a single
+picture has. coco-caption has no CIDEr without "-D"; ours has no factor of 10 and
+follows the paper. The paper reduces words to their stems, which the official code does
+not, nor do we; and it divides counts by the number of n-grams in the text, which no
+cosine sees, but the clipping of CIDEr-D would.
 """
 
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from mmdl_lib.borders import check_number, check_references
+from mmdl_lib.borders import check_number, check_reference_lists, check_references
 from mmdl_lib.metrics._words.ngrams import ngrams
 from mmdl_lib.metrics._words.ptb import caption_words
 
 ORDER = 4
 
 
+class Rarity(NamedTuple):
+    """How much n-grams weigh: the logarithm of pictures by pictures that have it.
+
+    Attributes:
+        weight: of each n-gram of the references.
+        rarest: of an n-gram that no reference holds.
+    """
+
+    weight: dict[tuple[str, ...], float]
+    rarest: float
+
+
+def rarity(
+    references: Sequence[Sequence[str]],
+    *,
+    tokenize: Callable[[str], list[str]] = caption_words,
+) -> Rarity:
+    """Rarity of the n-grams of a corpus, such as the captions of all of training.
+
+    With it a caption has one score, whatever is scored beside it. Self-critical
+    training needs that: its batches are too small to tell what is rare.
+
+    Args:
+        references: for each picture at least one caption.
+        tokenize: as in `cider_d`.
+
+    Raises:
+        ValueError: no picture, or one without a caption.
+
+    Example:
+        >>> found = rarity([["a cat"], ["a dog"]])
+        >>> round(found.weight[("cat",)], 3), found.weight[("a",)]
+        (0.693, 0.0)
+    """
+    check_reference_lists(references)
+    return _rarity([[_count(tokenize(t)) for t in texts] for texts in references])
+
+
+def _rarity(references: list[list[list[Counter]]]) -> Rarity:
+    held = Counter()
+    for texts in references:
+        held.update({gram for text in texts for grams in text for gram in grams})
+    log_n = math.log(len(references))
+    return Rarity({g: log_n - math.log(count) for g, count in held.items()}, log_n)
+
+
+def _count(words: list[str]) -> list[Counter]:
+    return [ngrams(words, n) for n in range(1, ORDER + 1)]
+
+
 class _Texts:
-    """N-gram counts of all texts, and the logarithm of how many pictures hold each."""
+    """N-gram counts of all texts, and how rare each is."""
 
-    def __init__(self, candidates, references, tokenize):
+    def __init__(self, candidates, references, tokenize, known: Rarity | None):
         check_references(candidates, references)
-        self.candidates = [self._count(tokenize(text)) for text in candidates]
+        self.candidates = [_count(tokenize(text)) for text in candidates]
         self.references = [
-            [self._count(tokenize(text)) for text in texts] for texts in references
+            [_count(tokenize(text)) for text in texts] for texts in references
         ]
-        held = Counter()
-        for texts in self.references:
-            held.update({gram for text in texts for grams in text for gram in grams})
-        log_n = math.log(len(references))
-        self.rarity = {gram: log_n - math.log(count) for gram, count in held.items()}
-        self.rarest = log_n
-
-    @staticmethod
-    def _count(words: list[str]) -> list[Counter]:
-        return [ngrams(words, n) for n in range(1, ORDER + 1)]
+        self.rarity = known or _rarity(self.references)
 
     def weigh(self, text: list[Counter]) -> list[tuple[dict, float]]:
         """Weights of the n-grams of each order, and their Euclidean norm."""
         out = []
         for grams in text:
             weights = {
-                gram: count * self.rarity.get(gram, self.rarest)
+                gram: count * self.rarity.weight.get(gram, self.rarity.rarest)
                 for gram, count in grams.items()
             }
             out.append((weights, math.sqrt(sum(w * w for w in weights.values()))))
@@ -98,6 +140,7 @@ def cider(
     candidates: Sequence[str],
     references: Sequence[Sequence[str]],
     *,
+    known: Rarity | None = None,
     tokenize: Callable[[str], list[str]] = caption_words,
 ) -> list[float]:
     """CIDEr of each caption, as in the paper.
@@ -105,6 +148,7 @@ def cider(
     Args:
         candidates: one caption for each picture.
         references: for each picture at least one caption to compare with.
+        known: what is rare, counted by `rarity`; by default on these references.
         tokenize: cuts a text into words; `str.split` for texts that are cut already.
 
     Returns:
@@ -129,7 +173,7 @@ def cider(
             total += dot / (norm_a * norm_b) if dot else 0.0
         return total
 
-    return _score(_Texts(candidates, references, tokenize), cosine)
+    return _score(_Texts(candidates, references, tokenize, known), cosine)
 
 
 def cider_d(
@@ -137,6 +181,7 @@ def cider_d(
     references: Sequence[Sequence[str]],
     *,
     sigma: float | int = 6.0,
+    known: Rarity | None = None,
     tokenize: Callable[[str], list[str]] = caption_words,
 ) -> list[float]:
     """CIDEr-D of each caption, as coco-caption computes it; tables print the mean.
@@ -145,6 +190,7 @@ def cider_d(
         candidates: one caption for each picture.
         references: for each picture at least one caption to compare with.
         sigma: how many words of difference in length are tolerated.
+        known: what is rare, counted by `rarity`; by default on these references.
         tokenize: cuts a text into words; `str.split` for texts that are cut already.
 
     Returns:
@@ -169,4 +215,4 @@ def cider_d(
             total += dot / (norm_a * norm_b) if dot else 0.0
         return 10 * total * math.exp(-(delta**2) / (2 * sigma**2))
 
-    return _score(_Texts(candidates, references, tokenize), clipped)
+    return _score(_Texts(candidates, references, tokenize, known), clipped)

@@ -71,6 +71,7 @@ GOOD = {
     },
     "cider.cider": TEXTS,
     "cider.cider_d": TEXTS | {"sigma": 6.0},
+    "cider.rarity": {"references": [["a cat"], ["a dog"]]},
     "clip_score.clip_s": {"image": FEATURES, "text": FEATURES, "weight": 2.5},
     "clip_score.clip_score": {"image": FEATURES, "text": FEATURES, "scale": 100.0},
     "collapse.effective_rank": {"vectors": ROWS},
@@ -203,6 +204,7 @@ RIGHT = [
     r"iou\.giou-others-(none|one less)",
     r"spearman\.ranks-values-(none|one less)",
     r"gqa\.consistency-entailed-none",
+    r"cider\.rarity-references-one less",
     r"squad_v2\.squad_v2-answers-one empty",
     # names of groups and classes may be any, counts may be floats
     r"gqa\.distribution-group-letters",

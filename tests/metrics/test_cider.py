@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmdl_lib.metrics.cider import cider, cider_d
+from mmdl_lib.metrics.cider import cider, cider_d, rarity
 
 words = st.lists(st.sampled_from("a red cat saw the dog".split()), max_size=7)
 texts = words.map(" ".join)
@@ -91,6 +91,28 @@ def test_words_in_every_picture_weigh_nothing_and_one_picture_has_no_rarity():
     true = [["a cat"], ["a dog"]]
     assert cider_d(["a", "a"], true) == [0, 0]
     assert cider_d(["a cat"], [["a cat"]]) == [0]
+
+
+def test_with_a_known_rarity_a_score_does_not_depend_on_what_is_scored_beside_it():
+    true = [["a red cat", "the cat"], ["a dog"], ["a red yak sat"]]
+    said = ["a red cat", "a cat", "the yak sat"]
+    known = rarity(true)
+    for score in (cider, cider_d):
+        whole = score(said, true)
+        alone = [
+            score([s], [t], known=known)[0] for s, t in zip(said, true, strict=True)
+        ]
+        assert alone == pytest.approx(whole, abs=1e-12) and max(whole) > 0
+        assert max(score([s], [t])[0] for s, t in zip(said, true, strict=True)) == 0
+
+
+def test_what_no_reference_of_the_corpus_holds_weighs_most():
+    known = rarity([["a cat"], ["a dog"], ["a cow"]])
+    assert known.rarest == max(known.weight.values()) == pytest.approx(math.log(3))
+    # "a" is free; of two rare words the caption has one: a cosine of 1 / sqrt(2)
+    found = cider(["a yak"], [["a yak cat"]], known=known)[0]
+    grams = {1: 1 / math.sqrt(2), 2: 1 / math.sqrt(2)}
+    assert found == pytest.approx(sum(grams.values()) / 4)
 
 
 def test_length_is_punished_by_sigma():
