@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -221,14 +222,17 @@ def _numbers(scores: Scores) -> dict[str, float]:
     return {k: round(v, 4) for k, v in values.items() if k != "features"}
 
 
-def rows() -> list[dict]:
+def rows(place: Path | None = None) -> list[dict]:
     """All rows that recipes have written, the most exact first.
+
+    Args:
+        place: a folder of such files; by default that of the book.
 
     Each has `name`, `slug` of its chapter, `parameters`, `seconds`, `minutes`, `note`,
     `features`, the number of `seeds`, and for each score (mean, lowest, highest).
     """
     found = []
-    for path in sorted(folder().glob("*.json")):
+    for path in sorted((place or folder()).glob("*.json")):
         for name, row in json.loads(path.read_text("utf-8")).items():
             runs = list(row["seeds"].values())
             facts = {k: v for k, v in row.items() if k != "seeds"}
@@ -242,16 +246,16 @@ def rows() -> list[dict]:
     return sorted(found, key=lambda row: (-row["exact"][0], row["fid"][0]))
 
 
-def folder():
+def folder() -> Path:
     """Where the rows are: in the repository, or in the installed wheel."""
     place = record.folder() / FOLDER
     return place if place.is_dir() else record.PACKAGE / "_results" / FOLDER
 
 
-def table() -> list[dict]:
-    """The rows in words, for `viz.table`: means over seeds."""
+def table(found: list[dict] | None = None) -> list[dict]:
+    """Rows in words, for `viz.table`: means over seeds. By default all of the book."""
     out = []
-    for row in rows():
+    for row in rows() if found is None else found:
         shares = ("exact", "color", "shape", "size", "count", "relation")
         line = {"drawn by": row["name"]}
         line |= {key: round(row[key][0], 3) for key in shares}
