@@ -56,6 +56,13 @@ def test_a_wide_picture_is_cut_to_its_middle_and_averaged(folder):
     assert cub.load(folder, resolution=20).image[0].unique().tolist() == [200]
 
 
+def test_a_smaller_picture_is_the_mean_of_what_it_covers(folder):
+    fine = np.zeros((40, 40, 3), np.uint8)
+    fine[:, ::2] = 200
+    Image.fromarray(fine).save(folder / "images/001.One/bird_0.png")
+    assert cub.load(folder, resolution=20).image[0].unique().tolist() == [100]
+
+
 def broken(folder, fault):
     one = folder / "text_c10/001.One/bird_0.txt"
     if fault == "list":

@@ -79,6 +79,11 @@ def test_pictures_of_other_prompts_keep_fid_and_lose_the_rest(drawn):
     assert abs(found.fid - drawn.fid) < 0.8
 
 
+def test_few_pictures_again_and_again_keep_precision_and_lose_recall(asked):
+    found = t2i.score(asked.scenes.render()[:10].repeat(50, 1, 1, 1))
+    assert found.precision > 0.8 and found.recall < 0.05
+
+
 @pytest.mark.parametrize(
     ("field", "lost"),
     [
