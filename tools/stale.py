@@ -136,6 +136,9 @@ class Uses:
         for path, slug in self._data_files.items():
             if demos in path.parents and demos / "__init__.py" not in modules:
                 continue
+            if owner := self._owner(path):
+                found |= {path} if owner in modules else set()
+                continue
             by_word = slug is not None and any(_begins(slug, word) for word in words)
             in_full = path in self._named_in_full
             by_nobody = slug is None and not in_full
@@ -158,6 +161,13 @@ class Uses:
             return None if name.startswith("common") else name.split(".")[0]
         slugs = (self.root / "results", self.package / "weights")
         return path.stem if path.parent in slugs else None
+
+    def _owner(self, path: Path) -> Path | None:
+        """The module of lab whose name a folder of results has: it alone reads it."""
+        if path.parent.parent != self.root / "results":
+            return None
+        module = self.package / "lab" / f"{path.parent.name}.py"
+        return module if module.exists() else None
 
     @cached_property
     def _named_in_full(self) -> set[Path]:

@@ -16,6 +16,7 @@ import mmdl_notebooks
 import mmdl_plan
 import mmdl_teach
 import mmdl_terms
+import mmdl_text_to_image
 from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -94,6 +95,7 @@ def setup(app):
     app.connect("build-finished", copy_demos)
     parts = (mmdl_evidence, mmdl_claims, mmdl_cards, mmdl_plan, mmdl_api, mmdl_access)
     parts += (mmdl_icons, mmdl_fold, mmdl_notebooks, mmdl_terms, mmdl_teach)
+    parts += (mmdl_text_to_image,)
     for part in parts:
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -179,7 +179,6 @@ def outdated(app, env, added, changed, removed) -> list[str]:
     folders = ("results/**/*.json", "book/coverage/*.csv")
     files = sorted(str(path) for pattern in folders for path in root.glob(pattern))
     before, env.mmdl_results = getattr(env, "mmdl_results", None), files
-    pages = {"book/claims", "book/parity", "book/coverage", "book/cite"} & set(
-        env.found_docs
-    )
+    pages = {f"book/{name}" for name in ("claims", "parity", "coverage", "cite")}
+    pages = (pages | {"book/text_to_image"}) & set(env.found_docs)
     return [] if before == files else sorted(pages)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mmdl_lib.core import generator
-from mmdl_lib.data import digits, emoji, photos, shapes, views
+from mmdl_lib.data import birds, digits, emoji, photos, shapes, views
 from mmdl_lib.data.shapes import drawing, reading
 from mmdl_lib.data.text import BPETokenizer, WordTokenizer
 
@@ -63,6 +63,13 @@ def of_real_pictures():
     yield from (found.image, found.names, found.group)
 
 
+def of_birds():
+    birds.species_table.cache_clear()
+    found = birds.sample(40, seed=3, split="all")
+    yield from (found.value, found.place, found.ground, found.render(32))
+    yield from (found.render(48), found.captions(), birds.caption_words())
+
+
 def of_text():
     captions = ["a red circle", "red"]
     yield from WordTokenizer(["a", "red", "circle"])(captions)
@@ -70,6 +77,7 @@ def of_text():
 
 
 SOURCES = {f.__name__: f for f in (of_shapes, of_language, of_views, of_text)}
+SOURCES["of_birds"] = of_birds
 SOURCES["of_real_pictures"] = of_real_pictures
 
 

@@ -22,7 +22,7 @@ def build(tmp_path):
         for name, content in files.items():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_text(content)
-        parts = "evidence claims plan cards terms".split()
+        parts = "evidence claims plan cards terms text_to_image".split()
         names = ["myst_parser", *(f"mmdl_{part}" for part in parts)]
         options = {"extensions": names}
         folders, warnings = (source, None, out, tmp_path / "trees"), StringIO()

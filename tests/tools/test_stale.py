@@ -133,6 +133,17 @@ def test_what_a_loader_names_belongs_to_its_own_model(repository):
     assert found == {"mmdl_lib/pretrained/one.py"}
 
 
+def test_a_folder_of_results_belongs_to_the_module_of_its_name(repository):
+    for name in ("mmdl_lib/lab/__init__.py", "mmdl_lib/lab/board.py"):
+        (repository / name).parent.mkdir(exist_ok=True)
+        (repository / name).write_text("")
+    (repository / "results/board").mkdir()
+    (repository / "results/board/one.json").write_text("{}")
+    found = used(repository, "from mmdl_lib.lab import board")
+    assert found == {"mmdl_lib/lab/board.py", "results/board/one.json"}
+    assert "results/board/one.json" not in used(repository, "print('one')")
+
+
 def test_a_demo_counts_where_demos_are_imported(repository):
     found = used(repository, "from mmdl_lib import demos\ndemos.two()")
     assert "mmdl_lib/demos/two/facts.json" in found
