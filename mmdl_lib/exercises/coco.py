@@ -15,7 +15,9 @@ def exercise_1(answer) -> None:
     Raises:
         Hint: one too few, the paper's eight, a sum of chances.
     """
-    last = "not right: all of them miss an object with 0.5 to the power of their number."
+    last = (
+        "not right: all of them miss an object with 0.5 to the power of their number."
+    )
     judge(answer, SOLUTIONS[1], MISTAKES[1], near=0, otherwise=last)
 
 

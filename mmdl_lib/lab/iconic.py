@@ -63,7 +63,7 @@ def non_iconic(n: int, seed: int, *, objects: int = 4) -> shapes.Scenes:
 
 
 def visible(scenes: shapes.Scenes) -> Int[Tensor, "n 4"]:
-    """Pixels of 32 x 32 that each object shows; 0 below `SEEN`, where it is not there."""
+    """Pixels of 32 x 32 that each object shows; 0 below `SEEN`: it is not there."""
     pixels = scenes.instance_masks(32).sum((2, 3))
     return pixels * (pixels >= SEEN)
 

@@ -45,7 +45,7 @@ def test_what_shows_too_little_is_not_named():
     pixels, shown = ic.visible(scenes), scenes.instance_masks(32).sum((2, 3))
     assert (shown[pixels == 0] < ic.SEEN).all() and (pixels > 0).any()
     assert torch.equal(pixels[pixels > 0], shown[pixels > 0])
-    assert pixels[pixels > 0].min() == ic.SEEN and (0 < shown[pixels == 0]).any()
+    assert pixels[pixels > 0].min() == ic.SEEN and (shown[pixels == 0] > 0).any()
     for i in range(20):
         kinds = set(scenes.shape[i][pixels[i] > 0].tolist())
         assert set(ic.named(scenes)[i].nonzero()[:, 0].tolist()) == kinds
