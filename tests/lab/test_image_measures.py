@@ -26,6 +26,13 @@ def test_a_careless_generator_errs_as_often_as_it_is_said(scenes):
     assert im.chance_right(scenes[:1], 0.5).item() == 0.25 ** int(scenes.count[0])
 
 
+def test_only_objects_that_are_there_have_to_be_right(scenes):
+    for count in (1, 3):
+        some = scenes[scenes.count == count]
+        share = im.right(im.flawed(some, 0.3, seed=4), some).float().mean()
+        assert share == pytest.approx(0.7 ** (2 * count), abs=0.05)
+
+
 def test_wrong_values_are_spread_and_tries_differ(scenes):
     drawn = im.flawed(scenes, 1, seed=2)
     shift = (drawn.color - scenes.color) % 8

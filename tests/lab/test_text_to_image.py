@@ -69,7 +69,7 @@ def test_every_prompt_can_be_read_and_a_bad_one_is_named(asked):
 
 def test_the_real_pictures_are_the_ceiling(drawn):
     assert min(drawn[:6]) > 0.99
-    assert drawn.fid < 1.2 and min(drawn.precision, drawn.recall) > 0.9
+    assert 0.3 < drawn.fid < 1.2 and min(drawn.precision, drawn.recall) > 0.9
     assert "resnet_shapes" in drawn.features and "32 x 32" in drawn.features
 
 
@@ -81,7 +81,7 @@ def test_pictures_of_other_prompts_keep_fid_and_lose_the_rest(drawn):
 
 def test_few_pictures_again_and_again_keep_precision_and_lose_recall(asked):
     found = t2i.score(asked.scenes.render()[:10].repeat(50, 1, 1, 1))
-    assert found.precision > 0.8 and found.recall < 0.05
+    assert found.precision > 0.8 and found.recall < 0.05 and found.fid > 10
 
 
 @pytest.mark.parametrize(
