@@ -12,6 +12,7 @@ from mmdl_lib import demos
 SCRIPTS = {name: {"demo.js", "common.js"} for name in demos.names()}
 SCRIPTS["augment"] |= {"views.js", "facts.json"}
 SCRIPTS["collapse"] |= {"byol.js"}
+SCRIPTS["captioner"] |= {"scene.js", "beams.js"}
 HEAVY = [n for n in demos.names() if demos.about(n).get("runtime", True)]
 FILES = [n for n in demos.names() if demos.about(n).get("files", False)]
 LIGHT = [n for n in demos.names() if n not in {*HEAVY, *FILES}]
