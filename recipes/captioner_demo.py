@@ -25,7 +25,7 @@ from mmdl_lib.lab import telling
 from mmdl_lib.nn import decode
 
 OUT = demos.HERE / "captioner"
-MOST, BEAMS = 4, 5  # objects of a scene; beams that the network reads at once
+MOST, BEAMS = 4, 5  # objects of a scene; beginnings that are read at once
 # color, shape, size and center of each object
 SCENES = (
     (("red", "star", "medium", 8, 16), ("blue", "ring", "medium", 24, 14)),
@@ -83,15 +83,17 @@ def inputs(scenes: Scenes) -> tuple:
 
 
 def export(model) -> bytes:
-    """A scene, five beginnings and a place to `logits` (5, k) and `attention`.
+    """A scene, beginnings of its caption and a place to `logits` and `attention`.
 
-    Always all places of five captions: what stands behind a place changes nothing in
-    it. The encoder reads four vectors, so it is run again for each word.
+    Always five beginnings, of any length: attention counts its rows in Python, which
+    fixes that number. The encoder reads four vectors, so it is run for each word.
     """
-    tokens = torch.zeros(BEAMS, model.config.length, dtype=torch.long)
+    tokens = torch.zeros(BEAMS, 7, dtype=torch.long)
     given = *inputs(scene(SCENES[0])), tokens, torch.zeros(1, dtype=torch.long)
     names = ["image", "box", "present", "tokens", "place"]
-    return network(Tell(model), given, names, list(Tell.NAMES))
+    time = torch.export.Dim("time", min=1, max=model.config.length)
+    sizes = ({}, {}, {}, {1: time}, {})
+    return network(Tell(model), given, names, list(Tell.NAMES), sizes)
 
 
 def facts(model) -> str:

@@ -28,10 +28,10 @@ export function browserEngine({ files, runtime }) {
     return opened;
   }
   async function next({ pixels, corners }, rows) {
-    const { ort, facts: { size, most, beams, length }, session } = await open();
+    const { ort, facts: { size, most, beams }, session } = await open();
     const box = new Float32Array(4 * most), present = new Uint8Array(most);
     corners.forEach((one, i) => { box.set(one, 4 * i); present[i] = 1; });
-    const tokens = new BigInt64Array(beams * length); // what stands behind changes nothing
+    const length = rows[0].length, tokens = new BigInt64Array(beams * length);
     rows.forEach((row, r) => row.forEach((id, i) => { tokens[r * length + i] = BigInt(id); }));
     const image = Float32Array.from(pixels, (x) => x / 127.5 - 1);
     const { logits, attention } = await session.run({
@@ -39,7 +39,7 @@ export function browserEngine({ files, runtime }) {
       box: new ort.Tensor("float32", box, [1, most, 4]),
       present: new ort.Tensor("bool", present, [1, most]),
       tokens: new ort.Tensor("int64", tokens, [beams, length]),
-      place: new ort.Tensor("int64", BigInt64Array.of(BigInt(rows[0].length - 1)), [1]),
+      place: new ort.Tensor("int64", BigInt64Array.of(BigInt(length - 1)), [1]),
     });
     return { logits: cut(logits.data, beams).slice(0, rows.length),
       attention: cut(attention.data, beams).slice(0, rows.length) };
@@ -124,8 +124,10 @@ function build(el, facts) {
         make("div", { className: "picks" }, add, remove)),
       make("div", {}, heading("What it says, and where a word looked"), words, looks, look,
         layer.row),
-      make("div", {}, heading("Beam search: beginnings and their log-probabilities"), width.row,
-        step.row, tried, heading("The best captions found"), found)),
+      make("div", {}, heading("Beam search: beginnings, log-probability in nats"), width.row,
+        step.row, tried, make("p", { className: "note" }, "Twice as many are compared as there " +
+          "are beams: the best are kept, whole captions are put aside, the rest is cut."),
+        heading("The best captions found"), found)),
     status,
     make("p", { className: "note" }, "Each object is handed over as a detector without faults " +
       "would: eight by eight pixels of its box, and the box. The captioner was trained on two to " +
@@ -138,12 +140,13 @@ function build(el, facts) {
 /** Brings the controls to life; resolves when the first answer stands. */
 async function run(el, engine) {
   const facts = await engine.open(), ui = build(el, facts), { size, vocab } = facts;
-  let things = [], chosen = 0, answer = null, at = 0, busy = false, version = 0, timer;
+  let things = [], chosen = 0, answer = null, pointed = 0, at = 0, busy = false, version = 0, timer;
 
   function say(text, bad = false) {
     clearTimeout(timer);
     ui.status.textContent = text;
     ui.status.classList.toggle("wrong", bad);
+    el.setAttribute("aria-busy", String(busy));
   }
   const text = (tokens) => tokens.map((id) => vocab[id] === "end" ? "(end)" : vocab[id]);
 
@@ -195,11 +198,14 @@ async function run(el, engine) {
   }
   function showWords() {
     const tokens = answer.shown.tokens;
-    at = Math.min(at, tokens.length - 1);
+    at = Math.min(pointed, tokens.length - 1);
     const focused = [...ui.words.children].indexOf(document.activeElement);
     ui.words.replaceChildren(...text(tokens).map((word, i) => {
       const button = make("button", { type: "button" }, word);
-      button.onpointerenter = button.onfocus = button.onclick = () => { at = i; showLook(); };
+      button.onpointerenter = button.onfocus = button.onclick = () => {
+        pointed = at = i;
+        showLook();
+      };
       return button;
     }));
     if (focused >= 0) ui.words.children[Math.min(focused, tokens.length - 1)].focus();
@@ -208,7 +214,7 @@ async function run(el, engine) {
   const line = (tokens, logP, fate = "") => {
     const words = text(tokens), last = words.pop();
     return make("li", { className: fate }, make("span", { className: "what" },
-      words.map((word) => `${word} `).join(""), make("strong", {}, last)),
+      words.map((word) => `${word} `).join(""), fate ? make("strong", {}, last) : last),
     make("b", {}, fixed(logP, 2)), ...(fate ? [make("small", {}, fate)] : []));
   };
   function showBeams() {
@@ -253,6 +259,8 @@ async function run(el, engine) {
   }
   async function update() { // one scene at a time; the last one counts
     version += 1;
+    clearTimeout(timer);
+    el.setAttribute("aria-busy", "true");
     showScene();
     if (busy) return;
     busy = true;
@@ -267,11 +275,11 @@ async function run(el, engine) {
         showBeams();
         const { tokens, logP } = answer.kept[0];
         const caption = text(tokens).filter((word) => word !== "(end)").join(" ");
-        clearTimeout(timer);
-        timer = setTimeout(say, 300, `It says: “${caption}”, log-probability ${fixed(logP, 2)}. ` +
-          `Computed by ${engine.by}, ${label(done.ms)} a word.`);
+        timer = setTimeout(say, 300, `It says: “${caption}”, log-probability ` +
+          `${fixed(logP, 2)}. Computed by ${engine.by}, ${label(done.ms)} a word.`);
       }
     } catch (error) {
+      busy = false;
       clear();
       say(sentence(error), true);
     }
@@ -329,7 +337,7 @@ async function run(el, engine) {
     return update();
   };
   const begin = (scene) => {
-    [things, chosen, at] = [scene.map((one) => ({ ...one })), 0, 2];
+    [things, chosen, pointed] = [scene.map((one) => ({ ...one })), 0, 2];
     return update();
   };
   ui.given.forEach((button, i) => { button.onclick = () => begin(facts.scenes[i]); });
@@ -351,6 +359,7 @@ const STYLE = `
 @container (min-width: 700px) { .mmdl-captioner .panel { max-width: none;
   grid-template-columns: minmax(0, 3fr) minmax(0, 3fr) minmax(0, 4fr); } }
 .mmdl-captioner .sheet { position: relative; overflow: hidden; }
+.mmdl-captioner :is(.sheet, .words + canvas) { max-width: 17em; }
 .mmdl-captioner .sheet canvas { touch-action: none; cursor: grab; }
 .mmdl-captioner .sheet canvas:focus-visible { outline-offset: -2px; }
 .mmdl-captioner .ring { position: absolute; aspect-ratio: 1; border-radius: 50%;
