@@ -243,29 +243,6 @@ def check_mask(
         )
 
 
-def check_ended(tokens: Tensor, mask: Tensor, end: int) -> None:
-    """Check that the last real token of each text is its end.
-
-    Args:
-        tokens: (b, t) integers.
-        mask: (b, t) bool, True = real.
-        end: the token that ends a text.
-
-    Raises:
-        ValueError: a text without its end; as `check_mask`.
-    """
-    check_mask(mask, shape=tokens.shape)
-    if not _readable(tokens):
-        return
-    last = tokens.gather(1, mask.sum(1, keepdim=True) - 1)
-    without = int((last != end).sum())
-    if without:
-        raise ValueError(
-            f"tokens expected texts that end with the token {end}, got {without} "
-            "without their end."
-        )
-
-
 def check_image(image: Tensor, *, name: str = "image") -> None:
     """Check a batch of pictures.
 

@@ -178,8 +178,9 @@ def true_to_scene(text: str, scenes: Scenes, row: int) -> bool:
     """Whether a caption names all objects in order, and nothing that is not so.
 
     Frames such as "a photo of" are free, so more texts are true than the five of a
-    scene: each object needs its color and shape; a size, a texture and a place are
-    allowed, and must be right.
+    scene: each object needs its color and shape, from left to right; a size, a texture
+    and a place are allowed, and must be right. The fifth caption of two objects begins
+    at the right and does not count.
     """
     (things,) = scenes[row : row + 1].things()
     words = [
@@ -303,3 +304,18 @@ def named(model, data, rows: list[int], words: WordTokenizer, seed: int) -> dict
         terms = model.loss(batch)
         out[key] = terms.get("nats", terms["loss"]).item()
     return out
+
+
+@torch.no_grad()
+def pointed_regions(model, data: Told) -> float:
+    """As `pointed`, of the last layer of a captioner of regions, mean of its heads."""
+    tokens, _ = data.texts[0]
+    regions, mask = data.seen["regions"], data.seen["region_mask"]
+    weights = model.eval().attention(tokens, regions, mask)[:, -1].mean(1)
+    # the left edge of a box tells which object a region is
+    order = regions[..., -4].masked_fill(~mask, torch.inf).argsort(1)
+    row = 4 * torch.arange(order.shape[1])[:, None] + torch.tensor([1, 2])
+    row = row[: (tokens.shape[1] - 1) // 4]
+    hit = weights.argmax(-1)[:, row] == order[:, : len(row), None]
+    there = data.scenes.present[:, : len(row), None]
+    return ((hit & there).sum() / (2 * there.sum())).item()

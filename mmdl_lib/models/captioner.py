@@ -6,7 +6,7 @@ Anderson, He, Buehler, Teney, Johnson, Gould, Zhang, "Bottom-Up and Top-Down Att
 for Image Captioning and Visual Question Answering", CVPR 2018, arXiv 1707.07998 (a set
 of regions in the grid's place).
 
-**Book** `sec-captioner`
+**Book** `sec-captioning`
 
 **Symbols**
 - `memory.values (b, n, d)`: what the encoder gives out for each cell or region; the

@@ -3,7 +3,7 @@
 **Paper** Rennie, Marcheret, Mroueh, Ross, Goel, "Self-critical Sequence Training for
 Image Captioning", CVPR 2017, arXiv 1612.00563.
 
-**Book** `sec-scst`
+**Book** `sec-captioning`
 
 **Symbols**
 - `said (b, s, t)` = w^s, captions sampled from the model, s for each picture
@@ -32,7 +32,6 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmdl_lib.borders import check_ended
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.models.captioner import Captioner, CaptionerConfig
 from mmdl_lib.models.seq2seq import END, START
@@ -40,6 +39,7 @@ from mmdl_lib.models.show_attend_tell import (
     ShowAttendTell,
     ShowAttendTellConfig,
     Teller,
+    check_ended,
     example_captions,
 )
 from mmdl_lib.nn import decode
@@ -228,7 +228,7 @@ class SelfCritical(Model):
             ValueError: a reference without its end; as the captioner.
         """
         references, true = batch["references"], batch["reference_mask"]
-        check_ended(references.flatten(0, 1), true.flatten(0, 1), END)
+        check_ended(references.flatten(0, 1), true.flatten(0, 1))
         said, best = self.draw(batch, generator)
         given = (references[:, :, 1:], true[:, :, 1:], self._rarity(references))
         reward = cider_d(said, until_end(said), *given)

@@ -1,11 +1,11 @@
 """Show, attend and tell: each word of a caption looks at its own part of the picture.
 
 **Paper** Xu, Ba, Kiros, Cho, Courville, Salakhutdinov, Zemel, Bengio, "Show, Attend and
-Tell: Neural Image Caption Generation with Visual Attention", ICML 2015, arXiv
-1502.03044; with `look="mean"` the decoder gets one vector at all times, as the
+Tell: Neural Image Caption Generation with Visual Attention", ICML 2015,
+arXiv 1502.03044; with `look="mean"` the decoder gets one vector at all times, as the
 captioners before it did.
 
-**Book** `sec-show_attend_tell`
+**Book** `sec-captioning`
 
 **Symbols**
 - `memory.values (b, n, d)` = a_i, the annotations: one vector for each place
@@ -34,7 +34,7 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_ended, check_image, check_number
+from mmdl_lib.borders import check_image, check_mask, check_number
 from mmdl_lib.core import Config, Model
 from mmdl_lib.models.bahdanau import Memory, attend
 from mmdl_lib.models.seq2seq import END, START, check_tokens, word_loss
@@ -43,7 +43,7 @@ from mmdl_lib.nn import LearnedPositions, decode
 
 @dataclass(frozen=True, kw_only=True)
 class ShowAttendTellConfig(Config):
-    """Hyperparameters; the defaults have the paper's sizes for MS COCO."""
+    """Hyperparameters; the defaults are our guess of sizes for MS COCO."""
 
     image_size: int = 224
     stages: tuple[int, ...] = (64, 128, 256, 512)  # channels; each halves the picture
@@ -136,7 +136,7 @@ class Teller:
         Raises:
             ValueError: a caption without its end; as `logits`.
         """
-        check_ended(batch["tokens"], batch["mask"], END)
+        check_ended(batch["tokens"], batch["mask"])
         logits = self.told(batch["tokens"], self.known(batch))
         return {"loss": word_loss(logits, batch["tokens"], batch["mask"])}
 
@@ -180,6 +180,23 @@ class Teller:
             ValueError: as `search` and `memory`.
         """
         return self.spoken(self.memory(image), beams=beams, max_length=max_length)
+
+
+def check_ended(tokens: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> None:
+    """Check that the last real token of each caption is its end.
+
+    Raises:
+        ValueError: a caption without its end; as `check_mask`.
+    """
+    check_mask(mask, shape=tokens.shape)
+    if tokens.is_meta:
+        return
+    without = int((tokens.gather(1, mask.sum(1, keepdim=True) - 1) != END).sum())
+    if without:
+        raise ValueError(
+            f"tokens expected captions that end with the token {END}, got {without} "
+            "without their end."
+        )
 
 
 def example_captions(vocab: int, n: int, generator=None) -> dict[str, Tensor]:
@@ -317,7 +334,7 @@ class ShowAttendTell(Teller, Model):
         """
         tokens, mask, memory = batch["tokens"], batch["mask"], self.known(batch)
         check_tokens(tokens, self.config.vocab)
-        check_ended(tokens, mask, END)
+        check_ended(tokens, mask)
         said, weights, _ = self._walk(tokens, self.first(memory), memory)
         nats = word_loss(self.out(said), tokens, mask)
         # the look of position t chooses the word at t + 1

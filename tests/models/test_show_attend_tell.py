@@ -13,6 +13,7 @@ from mmdl_lib.models.show_attend_tell import (
     ShowAttendTell,
     State,
     averaged,
+    check_ended,
     doubly_stochastic,
 )
 from mmdl_lib.nn import decode
@@ -222,3 +223,17 @@ def test_cells_of_the_grid_stand_line_by_line():
     moved = (grid(image) - still).norm(dim=-1)[0]
     row, column = divmod(int(moved.argmax()), 8)
     assert abs(row - 3) <= 1 and abs(column - 6) <= 1  # not 6 and 3
+
+
+def test_a_caption_ends_with_its_end_token_wherever_its_padding_begins():
+    tokens = torch.tensor([[1, 5, 2, 0], [1, 4, 4, 2], [1, 2, 7, 7]])
+    mask = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 0, 0]]).bool()
+    check_ended(tokens, mask)
+    # an end in the middle or in padding is none
+    for row, place, count in ((0, 2, 1), (1, 3, 1)):
+        other = tokens.clone()
+        other[row, place] = 9
+        with pytest.raises(ValueError, match=f"got {count} without their end"):
+            check_ended(other, mask)
+    with pytest.raises(ValueError, match="got 1 without"):
+        check_ended(tokens, mask & (torch.arange(4) < 3))

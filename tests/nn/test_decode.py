@@ -265,6 +265,10 @@ def test_after_its_end_a_row_is_filled_and_no_longer_counted():
     assert torch.allclose(out.log_prob, expected)
     free = greedy(step, torch.tensor([1, 1]), state, end=None, max_length=3)
     assert free.mask.all() and free.log_prob[1] == pytest.approx(3 * math.log(0.8))
+    with torch.device("meta"):  # without an end, no number has to be read
+        table = {"table": torch.zeros(2, 1, 3)}
+        start = torch.ones(2, dtype=torch.long)
+        assert greedy(step, start, table, end=None, max_length=3).tokens.is_meta
     late = greedy(
         step, torch.tensor([1, 1]), state, end=END, max_length=4, min_length=2
     )
