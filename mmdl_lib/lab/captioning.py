@@ -72,23 +72,35 @@ def regions(scenes: Scenes, *, seed: int) -> Regions:
         seed: of the orders.
     """
     image, box, mask = shapes.to_float(scenes.render()), scenes.boxes(), scenes.present
-    b = len(scenes)
-    at = (torch.arange(SIDE, device=box.device) + 0.5) / SIDE  # middles of the crop
-    low, size = box[..., :2, None], (box[..., 2:] - box[..., :2])[..., None]
-    x, y = ((low + size * at) / 16 - 1).unbind(2)  # (b, 4, side), from -1 to 1
-    grid = torch.stack([x[:, :, None].expand(-1, -1, SIDE, -1),
-                        y[..., None].expand(-1, -1, -1, SIDE)], -1)  # fmt: skip
-    crop = F.grid_sample(image, grid.flatten(1, 2), align_corners=False)
-    crop = crop.unflatten(2, (4, SIDE)).transpose(1, 2).flatten(2)
+    b, seen = len(scenes), crops(image, box)
     luck = torch.rand(b, 4, generator=torch.Generator().manual_seed(seed))
     order = (luck.to(box.device) + 2 * ~mask).argsort(1)
-    feature = torch.cat([crop, box / 16 - 1], -1) * mask[..., None]
+    feature = seen * mask[..., None]
     box = box * mask[..., None]
     feature, box = (
         part.gather(1, order[..., None].expand(-1, -1, part.shape[-1]))
         for part in (feature, box)
     )
     return Regions(feature, box, mask)
+
+
+def crops(
+    image: Float[Tensor, "b 3 32 32"], box: Float[Tensor, "b n 4"]
+) -> Float[Tensor, "b n f"]:
+    """What each box shows, 3 x 8 x 8 numbers, and then where it is.
+
+    Args:
+        image: pictures in [-1, 1].
+        box: x0, y0, x1, y1 in pixels.
+    """
+    at = (torch.arange(SIDE, device=box.device) + 0.5) / SIDE  # middles of the crop
+    low, size = box[..., :2, None], (box[..., 2:] - box[..., :2])[..., None]
+    x, y = ((low + size * at) / 16 - 1).unbind(2)  # (b, n, side), from -1 to 1
+    grid = torch.stack([x[:, :, None].expand(-1, -1, SIDE, -1),
+                        y[..., None].expand(-1, -1, -1, SIDE)], -1)  # fmt: skip
+    crop = F.grid_sample(image, grid.flatten(1, 2), align_corners=False)
+    crop = crop.unflatten(2, (box.shape[1], SIDE)).transpose(1, 2).flatten(2)
+    return torch.cat([crop, box / 16 - 1], -1)
 
 
 def exact(said: Sequence[str], scenes: Scenes) -> float:

@@ -21,6 +21,7 @@ ANSWERS |= {"collapse": "spread from", "clip_table": "the loss is their mean"}
 ANSWERS |= {"next_token": "Likeliest:", "masked_words": "Likeliest:"}
 ANSWERS |= {"caption_scores": "scores higher in"}
 ANSWERS |= {"words": "nearest of all words", "alignment": "here, the diagonal"}
+ANSWERS |= {"captioner": "It says:"}
 # how it begins, where there is nothing to load
 BUTTONS = {"collapse": "Train for", "clip_table": "Three different things"}
 BUTTONS |= {"alignment": "Next clause", "caption_scores": "Colors swapped"}
