@@ -15,7 +15,6 @@ SCRIPTS = {name: {"demo.js", "common.js"} for name in demos.names()}
 SCRIPTS["augment"] |= {"views.js", "facts.json"}
 SCRIPTS["collapse"] |= {"byol.js"}
 SCRIPTS["caption_scores"] |= {"align.js", "scores.js", "words.js"}
-
 SCRIPTS["captioner"] |= {"scene.js", "beams.js"}
 HEAVY = [n for n in demos.names() if demos.about(n).get("runtime", True)]
 FILES = [n for n in demos.names() if demos.about(n).get("files", False)]
