@@ -1,11 +1,8 @@
 """The demo of the captioner, in a browser as on a page, and answered by the kernel."""
 
-import base64
 import json
 import re
-from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -14,6 +11,7 @@ from mmdl_lib.data import shapes
 from mmdl_lib.demos._live.captioner import Tell
 from mmdl_lib.lab.captioning import crops, regions
 from mmdl_lib.nn import decode
+from tests.demos.making_captioner import both, drawn_by_lot, known, memory_of, scene
 
 MODULE = """const load = (name) =>
     import(new URL(`_static/demos/captioner/${name}.js`, document.baseURI));
@@ -49,46 +47,6 @@ def running(visit, address, start):
     start(page, "captioner")
     yield page, faults
     page.close()
-
-
-def scene(things):
-    """Objects as the page holds them, as the library does."""
-    n = len(things)
-    found = shapes.sample(1, seed=0, objects=n, textures="solid")
-    parts = {k: getattr(found, k).clone() for k in ("color", "shape", "size", "center")}
-    for k, thing in enumerate(things):
-        parts["color"][0, k] = shapes.COLORS.index(thing["color"])
-        parts["shape"][0, k] = shapes.SHAPES.index(thing["shape"])
-        parts["size"][0, k] = shapes.SIZES.index(thing["size"])
-        parts["center"][0, k] = torch.tensor([thing["x"], thing["y"]])
-    return replace(found, **parts)
-
-
-def drawn_by_lot(n=60):
-    """All shapes, colors and sizes at whole-numbered places, up to the edges."""
-    scenes = shapes.sample(n, seed=5, held_out="include")
-    out = []
-    for things in scenes.things():
-        keys = ("color", "shape", "size")
-        row = [{k: getattr(t, k) for k in keys} for t in things]
-        for thing, t in zip(row, things, strict=True):
-            edge = {"small": 5, "medium": 6, "large": 8}[t.size]
-            at = (min(32 - edge, max(edge, round(v))) for v in (t.x, t.y))
-            thing |= dict(zip("xy", at, strict=True))
-        out.append(row)
-    return out
-
-
-def known(things):
-    """Picture, boxes and which of them are real."""
-    one = scene(things)
-    box = one.boxes() * one.present[..., None]
-    return shapes.to_float(one.render()), box, one.present
-
-
-def memory_of(model, things):
-    image, box, present = known(things)
-    return model.memory(crops(image, box) * present[..., None], present)
 
 
 def test_scenes_are_drawn_as_the_library_draws_them(running, facts):
@@ -127,13 +85,6 @@ def test_the_network_of_the_demo_is_the_model(model, facts):
         logits, looks = Tell(model)(*known(things), tokens, place)
         torch.testing.assert_close(logits, model.told(tokens, seen)[:, 4])
         torch.testing.assert_close(looks, model.looks(tokens, seen)[:, :, :, 4])
-
-
-def both(model, things, rows):
-    """Regions and mask, for several rows."""
-    image, box, present = known(things)
-    feature = crops(image, box) * present[..., None]
-    return feature.expand(rows, -1, -1), present.expand(rows, -1)
 
 
 @torch.no_grad()
@@ -393,52 +344,4 @@ def test_the_keyboard_is_enough(visit, address):
     assert objects.nth(1).get_attribute("aria-pressed") == "true"
     assert objects.nth(1).evaluate("x => x === document.activeElement")
     assert faults == []
-    page.close()
-
-
-def test_the_kernel_answers_the_same_numbers(model, facts):
-    widget, things = demos.captioner(), facts["scenes"][2]
-    one = scene(things)
-    text = base64.b64encode(one.render()[0].numpy().tobytes()).decode()
-    message = {"pixels": text, "boxes": one.boxes()[0, :3].tolist()}
-    tokens = torch.tensor([[1, 5, 9], [1, 5, 30]])
-    answer = widget.answer({"id": 7, "tokens": tokens.tolist()} | message)
-    assert answer["id"] == 7
-    with torch.no_grad():
-        seen = model.memory(*both(model, things, 2))
-        wanted = model.told(tokens, seen)[:, -1], model.looks(tokens, seen)[..., -1, :]
-    for name, values in zip(("logits", "attention"), wanted, strict=True):
-        got = torch.tensor(np.frombuffer(base64.b64decode(answer[name]), "<f4"))
-        torch.testing.assert_close(got, values.flatten(), atol=1e-5, rtol=0)
-    for wrong in (
-        {"pixels": "AAAA"},
-        {"boxes": []},
-        {"boxes": 5 * [[0, 0, 1, 1]]},
-        {"tokens": [[1], [1, 2]]},
-        {"tokens": [[99]]},
-        {"tokens": None},
-    ):
-        error = widget.answer({"id": 8, "tokens": [[1]]} | message | wrong)["error"]
-        assert "expected 3 x 32 x 32 bytes, one to 4 boxes and rows" in error
-
-
-def test_the_same_module_shows_what_the_kernel_answers(live):
-    page, faults = live(demos.captioner(), ["facts"])
-    page.get_by_text("Computed by the kernel (torch)").wait_for()
-    begin(page, 4)
-    assert "Computed by the kernel" in status(page)
-    assert "red square" in said(page)
-    assert faults == []
-    page.close()
-
-
-def test_what_the_kernel_complains_of_is_shown(live, monkeypatch):
-    widget = demos.captioner()
-
-    def complain(message):
-        raise ValueError("expected a kernel with time, got none.")
-
-    monkeypatch.setattr(widget, "reply", complain)
-    page, _ = live(widget, ["facts"])
-    page.get_by_text("Expected a kernel with time").wait_for()
     page.close()
