@@ -132,6 +132,19 @@ def test_a_reworded_caption_is_true_and_one_word_away():
         wr.reworded(TRUTH, ("one", "color"), generator=luck())
 
 
+def test_all_synonyms_are_said_and_none_without_being_asked_for():
+    truths = wr.draw(200, generator=luck(10))
+    every = {word for words in wr.SAME.values() for word in words[1:]}
+    assert "boxs" not in str([wr.tell(f, generator=luck(1)) for f in truths])
+    for rate in (0, 1):
+        told = [
+            wr.tell(f, synonyms=rate, generator=luck(i)) for i, f in enumerate(truths)
+        ]
+        words = {word for text in told for word in text.split()}
+        words |= {word.removesuffix("s") for word in words}
+        assert every & words == (every if rate else set())
+
+
 def test_synonyms_meet_in_the_singular_and_in_the_plural():
     assert wr.synonyms("discs") == wr.synonyms("circle") == {"circle"}
     assert wr.synonyms("boxes") & wr.synonyms("squares")
