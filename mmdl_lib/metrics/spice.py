@@ -84,7 +84,7 @@ def scene_graph(caption: str) -> Graph:
         ('square', 'two')
     """
     check_text("caption", caption)
-    text = f" {' '.join(caption_words(caption))} "
+    text = f" {' '.join(caption_words(caption))} ".replace("|", " ")  # our own sign
     for frame in FRAMES:
         text = text.replace(f" a {frame} ", " ").replace(f" {frame} ", " ")
     # each relation and each "and" becomes one sign between noun phrases

@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
+import pydata_sphinx_theme
 import pytest
 
 from mmdl_lib import demos
@@ -52,6 +54,29 @@ def test_it_fits_a_phone(visit, address, start, demo):
     start(page, demo)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert faults == []
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def theme_classes():
+    """Classes for which the site's theme has rules of their own, such as "row"."""
+    sheets = Path(pydata_sphinx_theme.__file__).parent.rglob("*theme.css")
+    css = "".join(sheet.read_text("utf-8") for sheet in sheets)
+    found = set(re.findall(r"(?:^|[},])\s*\.([a-z-]+)(?=[\s>{,:.])", css))
+    assert {"row", "card", "container"} <= found
+    return found
+
+
+@each
+def test_no_name_of_a_demo_is_one_that_the_theme_lays_out(
+    visit, address, start, theme_classes, demo
+):
+    page, _ = visit(f"{address}{demo}.html")
+    start(page, demo)
+    used = page.locator("mmdl-demo").evaluate(
+        "x => [...x.querySelectorAll('[class]')].flatMap(y => [...y.classList])"
+    )
+    assert used and theme_classes.isdisjoint(used)
     page.close()
 
 

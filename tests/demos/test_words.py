@@ -299,7 +299,7 @@ def test_no_names_of_the_map_cover_each_other_or_leave_it(visit, address, start,
       return bad;
     }"""
     bad = {"first": page.evaluate(js)}
-    for button in page.locator(".row button").all():
+    for button in page.locator(".picks button").all():
         button.click()
         bad[button.inner_text()] = page.evaluate(js)
     assert not [name for name, found in bad.items() if found], bad

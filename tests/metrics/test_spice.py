@@ -148,3 +148,4 @@ def test_empty_strange_and_long_texts_are_parsed():
     assert spice(["", "🙂"], [["a cat"], ["a cat"]]) == [(0, 0, 0)] * 2
     long = " and ".join(f"a red n{i}o" for i in range(500))
     assert len(scene_graph(long)) == 1000
+    assert scene_graph("a red | cat | and a dog|") == scene_graph("a red cat and a dog")

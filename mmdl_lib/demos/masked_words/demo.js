@@ -87,14 +87,14 @@ function build(el, { verses, known, ahead }) {
     attributes: { role: "group", "aria-label": name } }, ...nodes);
   const pick = verses.map(({ name }) => make("button", { type: "button" }, name));
   const words = group("Words of the verse", "words");
-  const chooser = group("Hidden places", "row");
+  const chooser = group("Hidden places", "picks");
   const columns = Object.fromEntries(Object.keys(NETS).map((key) => [key, column(key)]));
   const status = make("p", { className: "status",
     attributes: { role: "status", "aria-live": "polite" } });
   el.append(make("p", {}, "Click a word to hide it, and again to show it. Two nets of the same " +
       "size say what they expect there; ✓ marks the verse's own word."),
     words, chooser, make("div", { className: "columns" }, columns.bert.box, columns.gpt.box),
-    status, group("Verses", "row", ...pick),
+    status, group("Verses", "picks", ...pick),
     make("p", { className: "note" }, `A seed drew the ${verses.length} verses, from books that ` +
       "neither net has read. Their order and the first hidden word of each are chosen: where BERT " +
       `leads most comes first. Over all their ${known} words and marks that are not rare, hidden ` +
@@ -208,7 +208,7 @@ async function run(el, engine) {
 }
 
 const STYLE = `
-.mmdl-masked_words :is(.words, .row:not([hidden])) { display: flex; flex-wrap: wrap; gap: 0.4em;
+.mmdl-masked_words :is(.words, .picks:not([hidden])) { display: flex; flex-wrap: wrap; gap: 0.4em;
   align-items: center; margin: 0.6em 0; }
 .mmdl-masked_words .words { font-family: serif; font-size: 1.1em; align-items: stretch; }
 .mmdl-masked_words .words button { padding: 0.2em 0.5em; }
@@ -217,7 +217,7 @@ const STYLE = `
 .mmdl-masked_words .words [aria-pressed=true] { border-style: dashed; font-family: monospace;
   font-size: 0.85em; }
 .mmdl-masked_words .words .asked { border: 2px solid var(--accent); }
-.mmdl-masked_words .row [aria-pressed=true] { border-color: var(--accent);
+.mmdl-masked_words .picks [aria-pressed=true] { border-color: var(--accent);
   box-shadow: inset 0 0 0 1px var(--accent); }
 .mmdl-masked_words .columns { display: grid; gap: 0 1.4em;
   grid-template-columns: repeat(2, minmax(0, 1fr)); }

@@ -151,7 +151,7 @@ function build(el, { begins }) {
   const note = make("p", { className: "note" });
   const status = make("p", { className: "status",
     attributes: { role: "status", "aria-live": "polite" } });
-  const group = (name, ...nodes) => make("div", { className: "row",
+  const group = (name, ...nodes) => make("div", { className: "picks",
     attributes: { role: "group", "aria-label": name } }, ...nodes);
   el.append(make("p", {}, "Type or pick a beginning. A tiny GPT says what may come next: click " +
       "a piece to take it, or draw."),
@@ -260,7 +260,7 @@ async function run(el, engine) {
 
 const STYLE = `
 .mmdl-next_token > input { width: 100%; box-sizing: border-box; }
-.mmdl-next_token .row { display: flex; flex-wrap: wrap; gap: 0.5em; margin: 0.6em 0; }
+.mmdl-next_token .picks { display: flex; flex-wrap: wrap; gap: 0.5em; margin: 0.6em 0; }
 .mmdl-next_token .written { min-height: 4.2em; white-space: pre-wrap; overflow-wrap: anywhere;
   font-family: serif; font-size: 1.1em; }
 .mmdl-next_token li { margin: 0 0 0.25em; }

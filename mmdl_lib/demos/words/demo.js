@@ -154,7 +154,7 @@ const WORDS = ["king", "bank", "paris", "hot", "went", "python"];
 const QUESTIONS = [["king", "man", "woman"], ["paris", "france", "japan"],
   ["wrote", "write", "sing"], ["bigger", "big", "small"]];
 const asked = ([a, b, c]) => `${a} \u2212 ${b} + ${c}`;
-const group = (name, ...nodes) => make("div", { className: "row",
+const group = (name, ...nodes) => make("div", { className: "picks",
   attributes: { role: "group", "aria-label": name } }, ...nodes);
 const heading = (text) => make("p", { className: "title" }, text);
 
@@ -325,10 +325,10 @@ function run(el, table) {
 }
 
 const STYLE = `
-.mmdl-words .row { display: flex; flex-wrap: wrap; gap: 0.4em; margin: 0.5em 0;
+.mmdl-words .picks { display: flex; flex-wrap: wrap; gap: 0.4em; margin: 0.5em 0;
   align-items: center; }
-.mmdl-words .row button { padding: 0.15em 0.6em; font-size: 0.9em; }
-.mmdl-words .row input { flex: 1; min-width: 4em; width: 4em; box-sizing: border-box; }
+.mmdl-words .picks button { padding: 0.15em 0.6em; font-size: 0.9em; }
+.mmdl-words .picks input { flex: 1; min-width: 4em; width: 4em; box-sizing: border-box; }
 .mmdl-words input { width: 100%; box-sizing: border-box; }
 .mmdl-words .title { font-weight: 600; margin: 0.8em 0 0.3em; }
 .mmdl-words .parts { display: grid; gap: 0 1.6em; }
