@@ -125,6 +125,31 @@ def test_looks_at_the_own_object_count_and_looks_at_another_do_not():
     assert telling.pointed(Pointing(uneven.scenes), uneven) == 1
 
 
+class PointingAtRegions(torch.nn.Module):
+    """Looks at the region whose box is that of the object that is named."""
+
+    def __init__(self, scenes, shift=0):
+        super().__init__()
+        self.boxes, self.count, self.shift = scenes.boxes(), scenes.count, shift
+
+    def attention(self, tokens, regions, mask):
+        weights = torch.zeros(len(tokens), 1, 1, tokens.shape[1], 4)
+        for i, count in enumerate(self.count.tolist()):
+            for k in range(count):
+                box = self.boxes[i, (k + self.shift) % count] / 16 - 1
+                near = (regions[i, :, -4:] - box).abs().sum(-1)
+                own = near.masked_fill(~mask[i], torch.inf).argmin()
+                weights[i, 0, 0, [4 * k + 1, 4 * k + 2], own] = 1
+        return weights
+
+
+def test_looks_at_the_own_region_count_wherever_zero_rows_would_stand(told):
+    assert telling.pointed_regions(PointingAtRegions(told.scenes), told) == 1
+    many = telling.told(30, 3, objects=(2, 4), regions=True)
+    assert telling.pointed_regions(PointingAtRegions(many.scenes), many) == 1
+    assert telling.pointed_regions(PointingAtRegions(many.scenes, 1), many) == 0
+
+
 def test_a_convnet_learns_to_name_single_objects_from_its_start(monkeypatch):
     torch.manual_seed(0)
     grid = Grid(32, (16, 32))
