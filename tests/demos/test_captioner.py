@@ -171,35 +171,39 @@ def test_captions_are_those_of_the_library(running, model, facts, beams):
         if beams == 1:
             said = model.search(seen, decode.greedy, max_length=30)
             assert kept[0]["tokens"] == said.tokens[0].tolist()
-        tokens = torch.tensor([[1, *kept[0]["tokens"][:-1]]])
-        looks = torch.tensor(kept[0]["looks"])  # of each word, where it was chosen
-        wanted = model.looks(tokens, seen)[0].permute(2, 0, 1, 3).flatten(1)
-        torch.testing.assert_close(looks, wanted, atol=1e-3, rtol=0)
+        for one in kept:  # the looks of each word, where it was chosen
+            tokens = torch.tensor([[1, *one["tokens"][:-1]]])
+            with torch.no_grad():
+                wanted = model.looks(tokens, seen)[0].permute(2, 0, 1, 3).flatten(1)
+            looks = torch.tensor(one["looks"])
+            torch.testing.assert_close(looks, wanted, atol=1e-3, rtol=0)
         assert len(steps) >= len(kept[0]["tokens"])
 
 
 @pytest.mark.parametrize("beams", [1, 2, 3, 5])
-@pytest.mark.parametrize("seed", range(4))
-def test_the_search_is_that_of_the_library_where_it_is_hard(running, beams, seed):
+def test_the_search_is_that_of_the_library_where_it_is_hard(running, beams):
     # random shares: many ends, few clear cases, and beginnings cut by the length
-    table = 2 * torch.randn(7, 8, generator=torch.Generator().manual_seed(seed))
-    table[:, 2] += [1.5, -1, 0, -9][seed]
+    tables = torch.randn(60, 72, 8, generator=torch.Generator().manual_seed(0))
+    tables[:, :, 2] += torch.tensor([2.0, 1.0, 0.0, -1.0, -9.0]).repeat(12)[:, None]
+    js = f"""async ([tables, beams]) => {{ {MODULE}
+      return Promise.all(tables.map(async (table) => {{
+        const next = async (rows) => ({{attention: rows.map(() => null),
+          logits: rows.map((row) => table[8 * row.length + (row.at(-1) ?? 1)])}});
+        const {{kept}} = await b.beamSearch(next, {{beams, longest: 9}});
+        return kept.map(({{tokens, logP}}) => [tokens, logP]);
+      }})); }}"""
+    answers = running[0].evaluate(js, [tables.tolist(), beams])
+    for table, kept in zip(tables, answers, strict=True):
 
-    def step(tokens, count):
-        return table[(3 * count + tokens) % 7], count + 1
+        def step(tokens, count, table=table):
+            return table[8 * count + tokens], count + 1
 
-    found = decode.beam_search(
-        step, torch.tensor([1]), 0, end=2, max_length=9, beams=beams
-    )
-    js = f"""async ([table, beams]) => {{ {MODULE}
-      const next = async (rows) => ({{attention: rows.map(() => null), logits: rows.map(
-        (row) => table[(3 * row.length + (row.at(-1) ?? 1)) % 7])}});
-      const {{kept}} = await b.beamSearch(next, {{beams, longest: 9}});
-      return kept.map(({{tokens, logP}}) => [tokens, logP]); }}"""
-    kept = running[0].evaluate(js, [table.tolist(), beams])
-    rows = zip(found.tokens[0], found.mask[0], strict=True)
-    assert [k[0] for k in kept] == [t[m].tolist() for t, m in rows]
-    torch.testing.assert_close(torch.tensor([k[1] for k in kept]), found.log_prob[0])
+        options = {"end": 2, "max_length": 9, "beams": beams}
+        found = decode.beam_search(step, torch.tensor([1]), 0, **options)
+        rows = zip(found.tokens[0], found.mask[0], strict=True)
+        assert [k[0] for k in kept] == [t[m].tolist() for t, m in rows]
+        got = torch.tensor([k[1] for k in kept])
+        torch.testing.assert_close(got, found.log_prob[0])
 
 
 def test_of_each_word_as_many_beginnings_are_kept_as_there_are_beams(running, facts):
@@ -281,6 +285,8 @@ def begin(page, i):
 
 def test_a_given_scene_is_told_and_its_words_point(running, model, facts):
     page, faults = running
+    begin(page, 0)
+    assert page.locator(".words [aria-pressed=true]").all_inner_texts() == ["star"]
     begin(page, 2)
     words = ["small", "purple", "heart", "small", "orange", "circle", "cyan", "cross"]
     assert all(word in said(page).split() for word in words)
@@ -334,6 +340,8 @@ def test_the_mouse_drags_and_the_keys_move_an_object(running):
     for _ in range(30):
         sheet.press("ArrowRight")  # up to the edge and no further
     settle(page)
+    place = page.locator(".ring").evaluate("x => [x.style.left, x.style.top]")
+    assert place == [f"{100 * 26 / 32}%", f"{100 * 26 / 32}%"]
     assert said(page).index("blue ring") < said(page).index("red star")
     assert faults == []
 
