@@ -6,7 +6,8 @@ $$\mathbb{E} \max(v_1, \dots, v_n) \approx \sum_{i=n}^{m}
 $v_{(1)} \le \dots \le v_{(m)}$ are the values of $m$ draws for one prompt. The sum is
 the mean over all sets of $n$ among them: no bias, and no second drawing.
 
-**Source** order statistics, such as David and Nagaraja, Order Statistics, 2003.
+**Source** counting: of all sets of n among m draws, the i-th smallest is the largest in
+binomial(i - 1, n - 1).
 **Range** that of the values; it never falls with n.
 **Official implementation** none. For values 0 and 1 with a share p of ones the
 expectation is $1 - (1 - p)^n$, and the estimate is one minus the probability that a set
