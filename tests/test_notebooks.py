@@ -73,6 +73,8 @@ GOOD_ALT = {"mystnb": {"image": {"alt": "The loss falls over all steps."}}}
         (code("viz.heat(x, alt='short')"), "viz.heat(..., alt=...)"),
         (new_code_cell("1", id="3f2a9b1c"), "a fixed id such as demo-why"),
         (new_markdown_cell("x", id="a1"), "a fixed id such as demo-why"),
+        (new_code_cell("1", id="demo-score"), "an id that the version for students"),
+        (new_markdown_cell("x", id="demo-answer-2"), "an id that the version for"),
         (new_markdown_cell("x", id="demo-one"), "each cell id once, got demo-one 2"),
     ],
 )

@@ -138,6 +138,8 @@ def _cell_faults(cell, slug: str) -> list[str]:
     found = []
     if not re.fullmatch(rf"{slug}-[\w-]+", cell.get("id", "")):
         found.append(f"expected a fixed id such as {slug}-why.")
+    if re.fullmatch(rf"{slug}-(score|hand-in|(check|answer)-\d+)", cell.get("id", "")):
+        found.append("expected an id that the version for students leaves free.")
     if cell.cell_type != "code":
         return found
     if KEPT not in _tags(cell):

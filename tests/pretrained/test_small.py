@@ -173,7 +173,8 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     # models that share a chapter share its recipe
     shared = {"alexnet": "history", "perceptron": "history", "dino": "byol"}
     shared |= {"fasttext": "word2vec", "glove": "word2vec", "bahdanau": "seq2seq"}
-    shared |= {"t5": "bert"}
+    shared |= {"t5": "bert", "captioner": "captioning", "scst": "captioning"}
+    shared |= {"show_attend_tell": "captioning"}
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
 
