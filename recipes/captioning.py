@@ -3,8 +3,8 @@
 Command: python recipes/captioning.py            (all that is missing)
          python recipes/captioning.py rewards:0  (one group, one seed)
          python recipes/captioning.py summary    (the claims)
-Expected: about 15 minutes on a quiet core. Rewards raise CIDEr-D, and captions come more
-and more in one form. The values stand in results/captioning.json, the claims in
+Expected: about 15 minutes on a quiet core. Rewards raise CIDEr-D, and more and more
+captions have one form. The values stand in results/captioning.json, the claims in
 recipes/captioning.toml.
 """
 
