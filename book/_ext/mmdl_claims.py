@@ -71,7 +71,7 @@ class Claims(Table):
 
 def slug(file: Path) -> str:
     """The chapter to which a file of results belongs."""
-    return file.stem.removesuffix("_claims")
+    return file.stem.removesuffix("_claims").removesuffix("_looks")
 
 
 def on_gpu(file: Path) -> bool:

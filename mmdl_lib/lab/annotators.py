@@ -6,10 +6,10 @@ instances, and had each instance drawn by one worker who had passed a test; othe
 judged the drawing. Here the truth is known and the workers are drawn at random, so that
 each error can be counted. Two things make them err:
 
-* **misses**: a worker sees an object of `a` visible pixels with probability
-  skill * a / (a + half). Small and hidden objects are missed by everybody, so workers
-  do not err independently;
-* **false alarms**: a category that is not there is named with probability `alarm`.
+- Misses: a worker sees an object of `a` visible pixels with probability
+  `skill * a / (a + half)`. Small and hidden objects are missed by everybody, so workers
+  do not err independently.
+- False alarms: a category that is not there is named with probability `alarm`.
 
 A drawing is the true mask, blurred, plus smooth noise, cut at one half: the blur is a
 coarse hand, the noise a shaky one.

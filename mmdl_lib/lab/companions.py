@@ -1,7 +1,7 @@
 """Two made worlds of regions: what goes with what, and how many there are.
 
 **Companions.** Each scene has an owner, a ring and a companion. Which companion stands
-with an owner, in color and shape, is told by the *two* colors of owner and ring: a
+with an owner, in color and shape, is told by the two colors of owner and ring: a
 fixed table of 64 entries. A caption names what is seen from left to right, and the
 owner's companion behind it:
 

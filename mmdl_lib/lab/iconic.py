@@ -1,8 +1,8 @@
 """Iconic and non-iconic pictures of shapes, and a net that names what it sees.
 
-Lin et al. (ECCV 2014, section 3.2) group pictures into three kinds: *iconic objects*
-are large, alone and in the middle, *iconic scenes* are taken from where everybody takes
-them, and *non-iconic* pictures hold several things, small, cut off or half hidden. The
+Lin et al. (ECCV 2014, section 3.2) group pictures into three kinds: iconic objects
+are large, alone and in the middle, iconic scenes are taken from where everybody takes
+them, and non-iconic pictures hold several things, small, cut off or half hidden. The
 samplers here draw such pictures; `recipes/coco.py` and its chapter use them.
 """
 

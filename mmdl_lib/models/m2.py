@@ -24,7 +24,7 @@ Captioning", CVPR 2020, arXiv 1912.08226.
   behind it.
 - Connections "one-to-one" (not in the released code) and "last" have no gates.
 - Masks are arguments. The released code guesses them: padding is what sums to zero
-  *after* a LayerNorm, which finds chance.
+  after a LayerNorm, which finds chance.
 - Dropout also acts on attention weights, as in all blocks of `mmdl_lib.nn`.
 - Trained by cross-entropy only; the paper then goes on with a reward.
 

@@ -99,10 +99,9 @@ class Grid(nn.Module):
 class Teller:
     """What all captioners of the chapter share: training, and decoding step by step.
 
-    A subclass gives `memory(*seen)`, all that the decoder may know of the pictures,
-    `first(memory)`, its state before the first token, and `read(tokens, state,
-    memory)`: tokens (b, t) in, logits (b, t, k) and the next state out. `SEEN` names
-    what of a batch it sees.
+    A subclass gives `memory`, all that the decoder may know of the pictures; `first`,
+    its state before the first token; and `read`: tokens (b, t), state and memory in,
+    logits (b, t, k) and the next state out. `SEEN` names what of a batch it sees.
     """
 
     SEEN = ("image",)
