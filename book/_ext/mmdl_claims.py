@@ -17,7 +17,7 @@ from mmdl_lib.viz.claims import badge, check, count, forest
 
 
 class Claims(Table):
-    """The `claims` of `results/<slug>.json` and `<slug>_claims.json`, a fold each."""
+    """The `claims` of `results/<slug>.json` and `<slug>_<more>.json`, a fold each."""
 
     def run(self) -> list[nodes.Node]:
         found = {}
@@ -32,10 +32,10 @@ class Claims(Table):
             return [self.sentence("No claim has been measured yet.")]
         every = [row for rows in found.values() for row in rows]
         titles = chapters(self.root)
-        order = [*titles, *sorted({slug(file) for file in found} - set(titles))]
+        order = [*titles, *sorted({slug(file, titles) for file in found} - set(titles))]
         made = [self.chances(every), raw('<div class="mmdl-claims">')]
         made.append(raw(verdicts(every) + by_chapter(found, titles, order)))
-        for file in sorted(found, key=lambda file: order.index(slug(file))):
+        for file in sorted(found, key=lambda file: order.index(slug(file, titles))):
             made += self.chapter(file, found[file], titles)
         return [*made, raw("</div>")]
 
@@ -60,7 +60,7 @@ class Claims(Table):
         return self.sentence(text)
 
     def chapter(self, file: Path, rows: list[dict], titles: dict) -> list[nodes.Node]:
-        key = slug(file)
+        key = slug(file, titles)
         name = titles.get(key, key) + ", on a GPU" * on_gpu(file)
         head = f"<summary><strong>{html.escape(name)}</strong>: {count(rows)}</summary>"
         where = nodes.paragraph("", "", nodes.Text("Chapter: "))
@@ -69,9 +69,10 @@ class Claims(Table):
         return [raw(start), where, raw(f"{forest(rows)}</details>")]
 
 
-def slug(file: Path) -> str:
-    """The chapter to which a file of results belongs."""
-    return file.stem.removesuffix("_claims").removesuffix("_looks")
+def slug(file: Path, titles: dict) -> str:
+    """The chapter of a file of results: `captioning_looks` belongs to `captioning`."""
+    own = [key for key in titles if f"{file.stem}_".startswith(f"{key}_")]
+    return max(own, key=len, default=file.stem)
 
 
 def on_gpu(file: Path) -> bool:
@@ -88,7 +89,7 @@ def verdicts(rows: list[dict]) -> str:
 
 def by_chapter(found: dict, titles: dict, order: list[str]) -> str:
     """Radio buttons of the chapters, and the style sheet that makes them work."""
-    keys = {slug(file) for file in found}
+    keys = {slug(file, titles) for file in found}
     parts, rules = [_choice("chapter", "every", "all", "checked")], []
     for key in (key for key in order if key in keys):
         value = html.escape(key)

@@ -1,7 +1,7 @@
 """Microsoft COCO, or any folder in its format: pictures, objects, masks, captions.
 
 Lin et al., ECCV 2014, arXiv 1405.0312; captions: Chen et al. 2015, arXiv 1504.00325;
-format: cocodataset.org, "Data format". The official layout is
+format: cocodataset.org, "Data format". The official layout is:
 
     FOLDER/annotations/instances_val2017.json   categories, boxes, masks
     FOLDER/annotations/captions_val2017.json    sentences, about five a picture

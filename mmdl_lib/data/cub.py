@@ -1,5 +1,7 @@
 """Pictures with ten texts each in folders, the form of CUB-200-2011 and Oxford-102.
 
+The folder holds:
+
     images/001.Black_footed_Albatross/name.jpg    or, all in one folder, jpg/name.jpg
     text_c10/001.Black_footed_Albatross/name.txt  one caption a line
     trainvalclasses.txt, testclasses.txt          one class a line

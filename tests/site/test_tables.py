@@ -171,7 +171,7 @@ def test_coverage_and_claims_stand_in_the_order_of_the_book(build):
     row = "row,anchor,title\n{},sec-{},Topic of {}\n"
     files = {f"book/coverage/{n}.csv": row.format(r, n, n) for r, n in ROWS.items()}
     text = json.dumps({"claims": [CLAIM]})
-    files |= {f"results/{name}.json": text for name in ("alpha", "zeta_claims")}
+    files |= {f"results/{name}.json": text for name in ("alpha", "zeta_looks")}
     page = "```{mmdl-coverage}\n:s: 2\n:f: 2\n```\n\n```{mmdl-claims}\n```"
     html, warnings = build(page, BOOK | files)
     assert warnings == ""
