@@ -1,5 +1,6 @@
 """Scenes of the captioner's demo, as its page holds them and as the library does."""
 
+import re
 from dataclasses import replace
 
 import torch
@@ -53,3 +54,21 @@ def both(model, things, rows):
     image, box, present = known(things)
     feature = crops(image, box) * present[..., None]
     return feature.expand(rows, -1, -1), present.expand(rows, -1)
+
+
+def status(page):
+    return page.get_by_role("status").inner_text()
+
+
+def settle(page):
+    """Waits until the last scene is told, or what is wrong with it."""
+    page.locator("[aria-busy=false]").wait_for()
+
+
+def said(page):
+    return re.search("“(.*)”", status(page))[1]
+
+
+def begin(page, i):
+    page.get_by_role("group", name="Scenes to begin").locator("button").nth(i).click()
+    settle(page)

@@ -11,7 +11,16 @@ from mmdl_lib.data import shapes
 from mmdl_lib.demos._live.captioner import Tell
 from mmdl_lib.lab.captioning import crops, regions
 from mmdl_lib.nn import decode
-from tests.demos.making_captioner import both, drawn_by_lot, known, memory_of, scene
+from tests.demos.making_captioner import (
+    begin,
+    both,
+    drawn_by_lot,
+    known,
+    memory_of,
+    said,
+    scene,
+    settle,
+)
 
 MODULE = """const load = (name) =>
     import(new URL(`_static/demos/captioner/${name}.js`, document.baseURI));
@@ -214,24 +223,6 @@ def test_what_is_wrong_with_a_scene_is_one_sentence(running, facts, case):
     things = [dict(zip(keys, thing, strict=True)) for thing in things]
     js = f"async ([things, facts]) => {{ {MODULE} return s.wrong(things, facts); }}"
     assert running[0].evaluate(js, [things, facts]) == wanted
-
-
-def status(page):
-    return page.get_by_role("status").inner_text()
-
-
-def settle(page):
-    """Waits until the last scene is told, or what is wrong with it."""
-    page.locator("[aria-busy=false]").wait_for()
-
-
-def said(page):
-    return re.search("“(.*)”", status(page))[1]
-
-
-def begin(page, i):
-    page.get_by_role("group", name="Scenes to begin").locator("button").nth(i).click()
-    settle(page)
 
 
 def test_a_given_scene_is_told_and_its_words_point(running, model, facts):

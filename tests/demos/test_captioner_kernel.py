@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmdl_lib import demos, pretrained
-from tests.demos.making_captioner import both, scene
+from tests.demos.making_captioner import begin, both, said, scene, status
 
 
 @pytest.fixture(scope="module")
