@@ -61,7 +61,7 @@ chromium:
 site: zip
 	$(PYTEST) tests/site tests/demos
 
-new: .venv/stamp  ## lay out a chapter: make new slug=glide section=3.2.4 (title="..." name=GLIDE)
+new: .venv/stamp  ## lay out a chapter: make new slug=glide section=3.2.6 (title="..." name=GLIDE)
 	$(BIN)/python tools/new_chapter.py "$(slug)" "$(section)" --title "$(title)" --name "$(name)"
 
 test:  ## everything: check, the built site in a browser, all notebooks; seconds by part

@@ -3,8 +3,8 @@
     python tools/new_chapter.py SLUG SECTION [--title WORDS] [--name CLASS]
 
 SLUG is one lowercase word, such as `glide`; SECTION is the number in the plan, such as
-3.2.4, or that of the part, 3.2, whose first unwritten chapter is then taken. `make new
-slug=glide section=3.2.4` does the same. Every file is new but `_toc.yml`, which gets a
+3.2.6, or that of the part, 3.2, whose first unwritten chapter is then taken. `make new
+slug=glide section=3.2.6` does the same. Every file is new but `_toc.yml`, which gets a
 line. What has to be written by hand is marked TODO.
 """
 
@@ -101,7 +101,7 @@ def _number(section: str, plan: dict[str, str], written: set[str]) -> str:
     if part not in plan or not re.fullmatch(r"\d+\.\d+(\.\d+)?", section):
         known = ", ".join(number for number in plan if number.count(".") == 1)
         raise ValueError(
-            f"expected a section such as 3.2.4, in one of {known}, got {section!r}."
+            f"expected a section such as 3.2.6, in one of {known}, got {section!r}."
         )
     if section in written:
         raise ValueError(f"expected a section that is not written, got {section}.")
