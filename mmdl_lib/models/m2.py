@@ -26,9 +26,9 @@ Captioning", CVPR 2020, arXiv 1912.08226.
 - Masks are arguments. The released code guesses them: padding is what sums to zero
   after a LayerNorm, which finds chance.
 - Dropout also acts on attention weights, as in all blocks of `mmdl_lib.nn`.
-- Trained by cross-entropy only; the paper then goes on with a reward.
+- `loss` is cross-entropy; the second stage, with a reward, is that of `scst`.
 
-**Builds on** `transformer` (blocks of `mmdl_lib.nn`).
+**Builds on** `transformer` (blocks of `mmdl_lib.nn`), `show_attend_tell` (`Teller`).
 """
 
 from dataclasses import dataclass
@@ -43,6 +43,7 @@ from torch import Tensor, nn
 from mmdl_lib.borders import check_flags, check_integers, check_number
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.models.captioner import check_regions
+from mmdl_lib.models.show_attend_tell import Teller
 from mmdl_lib.nn import Cache, MultiHeadAttention, PostNormBlock, sinusoidal
 from mmdl_lib.nn.decode import beam_search, greedy
 
@@ -174,6 +175,13 @@ class MeshedBlock(PostNormBlock):
         return self.norm2(self.add(z, self.mlp(z)))
 
 
+class Levels(NamedTuple):
+    """What the decoder may read; `mask` is True for a real region."""
+
+    values: Float[Tensor, "b layers n d"]
+    mask: Bool[Tensor, "b n"]
+
+
 class Looks(NamedTuple):
     """Where a model looks while it says a caption; `l` runs over encoder levels.
 
@@ -191,7 +199,7 @@ def _tiny(**changes) -> M2Config:
     return M2Config(**{**sizes, "depth": 2, "heads": 4, "dropout": 0.0, **changes})
 
 
-class M2(Model):
+class M2(Teller, Model):
     """Regions in, a caption out, word by word.
 
     Example:
@@ -208,6 +216,7 @@ class M2(Model):
         "tiny-plain": _tiny(connection="last", slots=0),
         "coco": M2Config(),
     }
+    SEEN = ("regions", "region_mask")
 
     def __init__(self, config: M2Config):
         super().__init__(config)
@@ -299,20 +308,27 @@ class M2(Model):
         nats = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
         return {"loss": nats.where(real, 0.0).sum() / real.sum()}
 
-    def begin(self, regions: Tensor, region_mask: Tensor) -> tuple:
-        """The state before the first word; errors as in `encode_regions`."""
-        levels = self.encode_regions(regions, region_mask)
+    def memory(self, regions: Tensor, region_mask: Tensor) -> Levels:
+        """What the decoder may read; errors as in `encode_regions`."""
+        return Levels(self.encode_regions(regions, region_mask), region_mask)
+
+    def first(self, memory: Levels) -> tuple[int, list[LayerCache]]:
+        """No word read so far."""
         counts = [block.levels for block in self.decoder]
-        caches = [LayerCache(Cache(), [Cache() for _ in range(n)]) for n in counts]
-        return 0, caches, levels, region_mask
+        return 0, [LayerCache(Cache(), [Cache() for _ in range(n)]) for n in counts]
+
+    def read(self, tokens: Int[Tensor, "b t"], state: tuple, memory: Levels):
+        """Logits after each token, and the state behind the last."""
+        place, caches = state
+        y = self.embed(tokens, start=place)
+        for i, (block, cache) in enumerate(zip(self.decoder, caches, strict=True)):
+            y = block(y, None, memory.values[:, self.reads(i)], memory.mask, cache)
+        return self.out(y), (place + tokens.shape[1], caches)
 
     def step(self, token: Int[Tensor, " b"], state: tuple) -> tuple[Tensor, tuple]:
-        """One more word, for `mmdl_lib.nn.decode`; the state is `begin`'s."""
-        place, caches, levels, region_mask = state
-        y = self.embed(token[:, None], start=place)
-        for i, (block, cache) in enumerate(zip(self.decoder, caches, strict=True)):
-            y = block(y, None, levels[:, self.reads(i)], region_mask, cache)
-        return self.out(y)[:, 0], (place + 1, caches, levels, region_mask)
+        """One more word, for `mmdl_lib.nn.decode`; its state: that of `read`, memory."""
+        logits, known = self.read(token[:, None], *state)
+        return logits[:, 0], (known, state[1])
 
     @torch.no_grad()
     def generate(
@@ -331,7 +347,8 @@ class M2(Model):
             ValueError: as `check_regions`; no beam, or a length below one.
         """
         check_number("beams", beams, 1, whole=True)
-        state = self.begin(regions, region_mask)
+        memory = self.memory(regions, region_mask)
+        state = self.first(memory), memory
         start = torch.full_like(region_mask[:, 0], START, dtype=torch.long)
         given = {"end": END, "max_length": max_length}
         if beams == 1:

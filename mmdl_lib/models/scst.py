@@ -18,12 +18,17 @@ Image Captioning", CVPR 2017, arXiv 1612.00563.
 - Several samples of a picture share one greedy caption; the paper draws one.
 - The loss is a mean over words, so long captions weigh more than short ones.
 - `baseline="others"`: the mean of a picture's other samples, which costs no greedy one.
-- Greedy captions and samples are made in evaluation mode (no dropout).
+- Greedy captions, samples and beams are made in evaluation mode (no dropout).
+- `draws="beams"` with `baseline="mean"` is the second stage of M2 (Cornia et al. 2020):
+  the captions of a beam search, all counted alike, against their mean reward. They are
+  no draws from the model, so their gradient is not that of the expected reward. The
+  released code divides by a fixed number of words, ours by the words that were said.
 
-**Builds on** `show_attend_tell`, `captioner`, or any other `Teller`
+**Builds on** `show_attend_tell`, `captioner`, `m2`, or any other `Teller`
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -34,6 +39,7 @@ from torch import Tensor
 
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.models.captioner import Captioner, CaptionerConfig
+from mmdl_lib.models.m2 import M2, M2Config
 from mmdl_lib.models.seq2seq import END, START
 from mmdl_lib.models.show_attend_tell import (
     ShowAttendTell,
@@ -52,9 +58,12 @@ SIGMA = 6.0  # how many words of difference in length CIDEr-D tolerates
 class SCSTConfig(Config):
     """Hyperparameters; with one sample and the default captioner's sizes, the paper."""
 
-    captioner: ShowAttendTellConfig | CaptionerConfig = ShowAttendTellConfig()
-    samples: int = 1
-    baseline: Literal["greedy", "others", "none"] = "greedy"
+    captioner: ShowAttendTellConfig | CaptionerConfig | M2Config = (
+        ShowAttendTellConfig()
+    )
+    samples: int = 1  # captions of each picture
+    draws: Literal["samples", "beams"] = "samples"
+    baseline: Literal["greedy", "others", "mean", "none"] = "greedy"
     max_length: int = 20
 
 
@@ -179,6 +188,9 @@ def self_critical_loss(
     return -(advantage * log_prob * mask).sum() / mask.sum()
 
 
+_M2 = {"draws": "beams", "baseline": "mean"}
+
+
 class SelfCritical(Model):
     """A captioner that is trained by the rewards of what it says.
 
@@ -200,7 +212,9 @@ class SelfCritical(Model):
         "tiny-others": SCSTConfig(
             captioner=Captioner.PRESETS["tiny"], samples=3, baseline="others"
         ),
+        "tiny-m2": SCSTConfig(captioner=M2.PRESETS["tiny"], samples=3, **_M2),
         "coco": SCSTConfig(),
+        "m2": SCSTConfig(captioner=M2Config(), samples=5, **_M2),
     }
     LEARNED = {"main": None}  # its loss is a device for a gradient, and no measure
 
@@ -214,6 +228,7 @@ class SelfCritical(Model):
         super().__init__(config)
         if captioner is None:
             kinds = {ShowAttendTellConfig: ShowAttendTell, CaptionerConfig: Captioner}
+            kinds[M2Config] = M2
             captioner = kinds[type(config.captioner)](config.captioner)
         self.captioner, self.rarity = captioner, rarity
 
@@ -225,7 +240,7 @@ class SelfCritical(Model):
                 end, and `reference_mask`.
 
         Raises:
-            ValueError: a reference without its end; as the captioner.
+            ValueError: a reference without its end; as `draw` and the captioner.
         """
         references, true = batch["references"], batch["reference_mask"]
         check_ended(references.flatten(0, 1), true.flatten(0, 1))
@@ -234,6 +249,8 @@ class SelfCritical(Model):
         reward = cider_d(said, until_end(said), *given)
         if self.config.baseline == "greedy":
             baseline = cider_d(best[:, None], until_end(best[:, None]), *given)
+        elif self.config.baseline == "mean":
+            baseline = reward.mean(1, keepdim=True)
         else:
             baseline = others(reward) * (self.config.baseline == "others")
         log_prob = self.log_prob(batch, said, generator)
@@ -242,19 +259,31 @@ class SelfCritical(Model):
 
     @torch.no_grad()
     def draw(self, batch: dict, generator=None):
-        """Samples (b, s, t) and greedy captions (b, t), in evaluation mode."""
+        """Captions (b, s, t), and greedy ones (b, t) where these are the baseline.
+
+        All are made in evaluation mode.
+
+        Raises:
+            ValueError: more beams than there are captions or tokens.
+        """
         was = self.captioner.training
         self.captioner.eval()
         memory, s = self.captioner.known(batch), self.config.samples
-        row = torch.arange(len(memory.values), device=memory.values.device)
-        options = {"max_length": self.config.max_length, "end": None}
-        best = self.captioner.search(memory, **options).tokens
-        several = decode.select(memory, row.repeat_interleave(s))
-        said = self.captioner.search(
-            several, decode.sample, generator=generator, **options
-        )
+        longest, best = self.config.max_length, None
+        search = partial(self.captioner.search, max_length=longest)
+        if self.config.baseline == "greedy":
+            best = search(memory, end=None).tokens
+        if self.config.draws == "beams":
+            found = search(memory, decode.beam_search, beams=s)
+            _check_found(found.mask)
+            said = found.tokens
+        else:
+            row = torch.arange(len(memory.values), device=memory.values.device)
+            several = decode.select(memory, row.repeat_interleave(s))
+            found = search(several, decode.sample, generator=generator, end=None)
+            said = rearrange(found.tokens, "(b s) t -> b s t", s=s)
         self.captioner.train(was)
-        return rearrange(said.tokens, "(b s) t -> b s t", s=s), best
+        return said, best
 
     def log_prob(
         self, batch: dict, said: Int[Tensor, "b s t"], generator=None
@@ -281,10 +310,15 @@ class SelfCritical(Model):
     @classmethod
     def example_batch(cls, config, n: int, *, generator=None) -> dict[str, Tensor]:
         """Random pictures, each with two references."""
-        side, vocab = config.captioner.image_size, config.captioner.vocab
-        texts = example_captions(vocab, 2 * n, generator)
-        return {
-            "image": 2 * torch.rand(n, 3, side, side, generator=generator) - 1,
+        inner = config.captioner
+        texts = example_captions(inner.vocab, 2 * n, generator)
+        if isinstance(inner, M2Config):
+            some = M2.example_batch(inner, n, generator=generator)
+            seen = {name: some[name] for name in M2.SEEN}
+        else:
+            shape = n, 3, inner.image_size, inner.image_size
+            seen = {"image": 2 * torch.rand(shape, generator=generator) - 1}
+        return seen | {
             "references": texts["tokens"].unflatten(0, (n, 2)),
             "reference_mask": texts["mask"].unflatten(0, (n, 2)),
         }
@@ -294,3 +328,15 @@ def others(reward: Float[Tensor, "b s"]) -> Float[Tensor, "b s"]:
     """For each sample the mean reward of the picture's other samples."""
     s = reward.shape[1]
     return (reward.sum(1, keepdim=True) - reward) / max(s - 1, 1)
+
+
+def _check_found(mask: Bool[Tensor, "b s t"]) -> None:
+    """A search returns empty rows where there are fewer captions than beams."""
+    if mask.is_meta:
+        return
+    fewest, s = int(mask.any(-1).sum(1).min()), mask.shape[1]
+    if fewest < s:
+        raise ValueError(
+            f"samples expected at most {fewest} beams, as there are no more captions "
+            f"of this length, got {s}."
+        )

@@ -154,8 +154,8 @@ class Teller:
             logits, state = self.read(tokens[:, None], known[0], known[1])
             return logits[:, 0], (state, known[1])
 
-        places = memory.values
-        start = torch.full_like(places[:, 0, 0], START, dtype=torch.long)
+        values = memory.values
+        start = torch.full((len(values),), START, device=values.device)
         return method(step, start, (self.first(memory), memory), **options)
 
     def spoken(self, memory, *, beams: int | None = None, max_length: int = 30):

@@ -31,10 +31,11 @@ def test_more_beams_than_words_find_the_best_of_all_captions():
     model = talkative()
     batch = batch_of(model, 2)
     pair = batch["regions"], batch["region_mask"]
+    memory = model.memory(*pair)
     found = decode.beam_search(
         model.step,
         torch.full((2,), START),
-        model.begin(*pair),
+        (model.first(memory), memory),
         end=END,
         max_length=2,
         beams=60,

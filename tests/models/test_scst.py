@@ -9,6 +9,7 @@ import torch
 from mmdl_lib.core import generator
 from mmdl_lib.metrics import cider
 from mmdl_lib.models.captioner import Captioner
+from mmdl_lib.models.m2 import M2
 from mmdl_lib.models.scst import (
     END,
     SelfCritical,
@@ -209,3 +210,105 @@ def test_references_without_their_end_are_refused(as_a_reader):
     batch["references"] = batch["references"].masked_fill(batch["references"] == 2, 9)
     with pytest.raises(ValueError, match="end with the token 2, got 4 without"):
         model.loss(batch)
+
+
+def two_words(length=2, **changes):
+    """M2 that knows two words beside pad, start and end, and one scene to describe."""
+    torch.manual_seed(0)
+    inner = replace(M2.PRESETS["tiny"], vocab=5)
+    made = {"captioner": inner, "samples": 5, "max_length": length} | changes
+    model = SelfCritical(replace(SelfCritical.PRESETS["tiny-m2"], **made)).eval()
+    batch = SelfCritical.example_batch(model.config, 1, generator=generator(1))
+    batch["references"] = torch.tensor([[[1, 3, 4, 2], [1, 3, 2, 0]]])
+    batch["reference_mask"] = batch["references"] > 0
+    return model, batch
+
+
+def every_caption(model, batch):
+    """All captions of one or two tokens, log p of each with gradient, its reward."""
+    short = [[END, END]] + [[a, b] for a in range(5) if a != END for b in range(5)]
+    said = torch.tensor([short])
+    if model.config.max_length == 1:
+        said = torch.arange(5)[None, :, None]
+    mask = until_end(said)
+    log_p = (model.log_prob(batch, said) * mask).sum(-1)[0]
+    references, true = batch["references"][..., 1:], batch["reference_mask"][..., 1:]
+    reward = cider_d(said, mask, references, true, model._rarity(references))[0]
+    assert log_p.exp().sum().item() == pytest.approx(1, abs=1e-5)
+    return said, log_p, reward
+
+
+def slope(model, value):
+    weight = model.captioner.out.weight
+    found = torch.autograd.grad(value, weight, retain_graph=True)[0]
+    return found.flatten().double()
+
+
+def test_samples_of_m2_have_the_exact_gradient_of_all_its_captions():
+    """The expected reward is a sum over 21 captions; draws only estimate its slope."""
+    model, batch = two_words(draws="samples", samples=20_000, baseline="others")
+    _, log_p, reward = every_caption(model, batch)
+    exact = slope(model, (log_p.exp() * reward).sum())
+    words = until_end(model.draw(batch, generator(3))[0]).sum()
+    loss = model.loss(batch, generator=generator(3))["loss"]
+    found = -slope(model, loss * words / 20_000)
+    assert (found - exact).norm() < 0.05 * exact.norm()
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_beams_count_alike_against_their_mean(length):
+    """Closed form: sum over beams of (r - mean r) grad log p, over their number."""
+    model, batch = two_words(length)
+    said, log_p, reward = every_caption(model, batch)
+    best = log_p.topk(5).indices
+    held, r = log_p[best], reward[best]
+    expected = slope(model, (held * (r - r.mean())).sum() / 5)
+    assert r.std() > 0.1 and expected.norm() > 0.01
+    beams, _ = model.draw(batch)
+    found = [row[:length] for row in said[0, best].tolist()]
+    assert [row[: len(found[0])] for row in beams[0].tolist()] == found
+    terms = model.loss(batch)
+    words = until_end(beams).sum()
+    assert torch.allclose(-slope(model, terms["loss"] * words / 5), expected, atol=1e-6)
+    assert terms["reward"].item() == pytest.approx(r.mean().item(), abs=1e-5)
+    assert terms["baseline"].item() == pytest.approx(r.mean().item(), abs=1e-5)
+
+
+def test_beams_over_all_captions_are_exact_only_where_all_are_equally_likely():
+    for shaken, alike in ((0.0, True), (1.0, False)):
+        model, batch = two_words(length=1)
+        with torch.no_grad():
+            model.captioner.out.weight.mul_(3 * shaken)
+        _, log_p, reward = every_caption(model, batch)
+        exact = slope(model, (log_p.exp() * reward).sum())
+        found = -slope(model, model.loss(batch)["loss"])
+        assert torch.allclose(found, exact, atol=1e-6) == alike
+        # counted by their probability, they would be exact
+        gain = (log_p.exp().detach() * (reward - 0.7) * log_p).sum()
+        assert torch.allclose(slope(model, gain), exact, atol=1e-6)
+
+
+def test_more_beams_than_captions_are_refused(as_a_reader):
+    model, batch = two_words(length=1)
+    model.config = replace(model.config, samples=6)
+    with pytest.raises(ValueError, match="beams expected .* 5, got 6"):
+        model.loss(batch)
+
+
+def test_a_greedy_caption_is_made_only_where_it_is_the_baseline():
+    for preset in ("tiny-others", "tiny-m2"):
+        model = SelfCritical.from_preset(preset)
+        batch = SelfCritical.example_batch(model.config, 2, generator=generator(1))
+        assert model.draw(batch, generator(2))[1] is None
+
+
+def test_beams_are_searched_without_dropout_and_learn_with_it():
+    inner = replace(M2.PRESETS["tiny"], dropout=0.5)
+    torch.manual_seed(0)
+    made = {"captioner": inner, "max_length": 6}
+    model = SelfCritical(replace(SelfCritical.PRESETS["tiny-m2"], **made)).train()
+    batch = SelfCritical.example_batch(model.config, 3, generator=generator(1))
+    beams, _ = model.draw(batch)
+    assert torch.equal(beams, model.draw(batch)[0]) and model.captioner.training
+    first, again = (model.log_prob(batch, beams, generator(s)) for s in (0, 1))
+    assert not torch.allclose(first, again)
