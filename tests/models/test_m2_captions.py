@@ -106,3 +106,18 @@ def test_captions_that_cannot_be_are_refused_in_words(as_a_reader):
         model.generate(batch["regions"], batch["region_mask"], beams=0)
     with pytest.raises(ValueError, match="max_length"):
         model.generate(batch["regions"], batch["region_mask"], max_length=0)
+
+
+@torch.no_grad()
+def test_what_is_read_at_once_in_parts_or_as_a_whole_caption_is_the_same():
+    model = talkative()
+    batch = batch_of(model)
+    tokens, mask, *pair = given(batch)
+    memory = model.known(batch)
+    expected = model.logits(tokens, mask, *pair)
+    told = model.told(tokens, memory)
+    first, state = model.read(tokens[:, :3], model.first(memory), memory)
+    rest, state = model.read(tokens[:, 3:], state, memory)
+    assert torch.allclose(told[mask], expected[mask], atol=1e-5)
+    assert torch.allclose(torch.cat([first, rest], 1), told, atol=1e-5)
+    assert state[0] == tokens.shape[1] and memory.values.shape[1] == 2

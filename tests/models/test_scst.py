@@ -312,3 +312,26 @@ def test_beams_are_searched_without_dropout_and_learn_with_it():
     assert torch.equal(beams, model.draw(batch)[0]) and model.captioner.training
     first, again = (model.log_prob(batch, beams, generator(s)) for s in (0, 1))
     assert not torch.allclose(first, again)
+
+
+def test_each_picture_has_the_mean_of_its_own_beams_for_a_baseline():
+    torch.manual_seed(0)
+    model = SelfCritical.from_preset("tiny-m2").eval()
+    batch = SelfCritical.example_batch(model.config, 2, generator=generator(1))
+    # the second scene is described by what its beams say, so these are worth more
+    beams, _ = model.draw(batch)
+    said = torch.cat([torch.ones(1, 1, dtype=torch.long), beams[1, :1]], 1)
+    end = torch.tensor([[END]])
+    said = torch.cat([said, end], 1)
+    references = torch.full((2, 1, said.shape[1]), END)
+    references[1, 0], references[0, 0, :3] = said[0], torch.tensor([1, 7, 8])
+    mask = until_end(references)
+    batch |= {"references": references, "reference_mask": mask}
+    alone, words = [], []
+    for i in range(2):
+        one = {name: part[i : i + 1] for name, part in batch.items()}
+        words.append(until_end(model.draw(one)[0]).sum())
+        alone.append(slope(model, model.loss(one)["loss"] * words[-1]))
+    both = slope(model, model.loss(batch)["loss"] * sum(words))
+    assert alone[1].norm() > 1e-3
+    assert torch.allclose(both, sum(alone), atol=1e-4)
