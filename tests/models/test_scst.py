@@ -288,7 +288,7 @@ def test_beams_over_all_captions_are_exact_only_where_all_are_equally_likely():
         assert torch.allclose(slope(model, gain), exact, atol=1e-6)
 
 
-def test_more_beams_than_captions_are_refused(as_a_reader):
+def test_more_beams_than_tokens_are_refused(as_a_reader):
     model, batch = two_words(length=1)
     model.config = replace(model.config, samples=6)
     with pytest.raises(ValueError, match="beams expected .* 5, got 6"):
