@@ -23,7 +23,7 @@ VOCAB = telling.tokenizer().vocab
 TWO = {"objects": (2, 2), "regions": True}
 SIZES = {"vocab": VOCAB, "region_width": captioning.REGION_WIDTH, "depth": 2}
 SMALL = M2Config(**SIZES, width=48, hidden=96, heads=4, dropout=0.0)
-STEPS, REWARDED, RATE, REWARD_RATE = 400, 60, 3e-3, 1e-3
+STEPS, REWARDED, RATE, REWARD_RATE = 600, 100, 3e-3, 1e-3
 KINDS = {
     "beams": {"draws": "beams", "baseline": "mean"},
     "samples": {"draws": "samples", "baseline": "greedy"},
@@ -65,7 +65,7 @@ def rewarded(model: M2, data: telling.Told, seed: int, kind: str) -> dict:
 def rewards(seed: int) -> dict:
     """Likelihood; then as many steps of rewards, or of likelihood, from there."""
     data = telling.told(4000, seed, **TWO)
-    test = telling.told(300, 50_000 + seed, **TWO)
+    test = telling.told(500, 50_000 + seed, **TWO)
     torch.manual_seed(seed)
     model = M2(SMALL)
     found = {"loss": learned(model, data, seed, STEPS, RATE)}

@@ -326,7 +326,7 @@ class M2(Teller, Model):
         return self.out(y), (place + tokens.shape[1], caches)
 
     def step(self, token: Int[Tensor, " b"], state: tuple) -> tuple[Tensor, tuple]:
-        """One more word, for `mmdl_lib.nn.decode`; its state: that of `read`, memory."""
+        """One more word, for `mmdl_lib.nn.decode`; state: that of `read`, memory."""
         logits, known = self.read(token[:, None], *state)
         return logits[:, 0], (known, state[1])
 
