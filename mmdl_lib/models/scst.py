@@ -188,9 +188,6 @@ def self_critical_loss(
     return -(advantage * log_prob * mask).sum() / mask.sum()
 
 
-_M2 = {"draws": "beams", "baseline": "mean"}
-
-
 class SelfCritical(Model):
     """A captioner that is trained by the rewards of what it says.
 
@@ -212,9 +209,10 @@ class SelfCritical(Model):
         "tiny-others": SCSTConfig(
             captioner=Captioner.PRESETS["tiny"], samples=3, baseline="others"
         ),
-        "tiny-m2": SCSTConfig(captioner=M2.PRESETS["tiny"], samples=3, **_M2),
+        "tiny-m2": SCSTConfig(
+            captioner=M2.PRESETS["tiny"], samples=3, draws="beams", baseline="mean"
+        ),
         "coco": SCSTConfig(),
-        "m2": SCSTConfig(captioner=M2Config(), samples=5, **_M2),
     }
     LEARNED = {"main": None}  # its loss is a device for a gradient, and no measure
 
