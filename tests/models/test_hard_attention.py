@@ -128,6 +128,17 @@ def test_no_gradient_runs_through_the_advantage(monkeypatch):
     assert torch.allclose(found, expected, atol=1e-9)
 
 
+def test_the_loss_is_in_nats_a_word_whatever_was_drawn():
+    """The score has a gradient and no value, so that curves can be compared."""
+    model = make()
+    for seed in range(3):
+        terms = model.loss(batch_of(model), generator=generator(seed))
+        assert torch.allclose(terms["loss"], terms["nats"])
+    model = make(entropy=0.5)
+    terms = model.loss(batch_of(model), generator=generator(0))
+    assert torch.allclose(terms["loss"], terms["nats"] - 0.5 * terms["entropy"])
+
+
 def test_places_are_drawn_as_often_as_they_weigh():
     model = make(TwoPlaces)
     n = 4000
