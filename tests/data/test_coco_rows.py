@@ -126,6 +126,7 @@ def test_rows_are_read_when_they_are_asked_for():
             "lists of one length, got .*'category': 0",
         ),
         ({"objects": [{"bbox": [0, 0, 1, 1], "category": 2}]}, "among the 2, got 2"),
+        ({"objects": [{"bbox": [0, 0, 1, 1], "category": -1}]}, "the 2, got -1"),
         ({"objects": [{"bbox": [0, 0, 1, 1], "category": "cat"}]}, "got 'cat'"),
         ({"objects": [{"bbox": [5, 5, -1, 1], "category": 0}]}, "two ways to write"),
         ({"objects": [{"bbox": [5, 5, 1], "category": 0}]}, "boxes of x, y and width"),

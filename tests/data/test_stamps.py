@@ -93,9 +93,7 @@ def test_an_unknown_language_and_folder_are_named(root, as_a_reader):
 
 
 def test_where_the_package_is_missing_its_name_is_told(tmp_path, as_a_reader):
-    with pytest.raises(
-        FileNotFoundError, match="stamps-default, or give root"
-    ):
+    with pytest.raises(FileNotFoundError, match="stamps-default, or give root"):
         open_stamps(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="expected stamps of at least 48 .* got none"):
         open_stamps(tmp_path)
@@ -132,6 +130,9 @@ def test_other_encodings_and_damaged_pictures_are_refused(root, as_a_reader):
 
 
 def test_a_mark_of_order_at_the_beginning_is_no_part_of_the_caption(root):
-    text = "\ufeffA pear.\r\nes.utf8=Una pera = fruta.\r\n"
+    text = "\ufeffA pear.\r\nes.utf8=Una pera.utf8=fruta.\r\n"
     (root / "food/pear.txt").write_text(text, encoding="utf-8")
-    assert open_stamps(root).captions[1] == {"en": "A pear.", "es": "Una pera = fruta."}
+    assert open_stamps(root).captions[1] == {
+        "en": "A pear.",
+        "es": "Una pera.utf8=fruta.",
+    }
