@@ -20,7 +20,7 @@ of regions in the grid's place).
 **Differs from the paper**
 - Pre-norm with a last norm, GELU, learned positions; no label smoothing.
 - `RegionCaptioner` takes regions that someone else has found, as the bottom-up model
-  does, but its decoder is a Transformer's, not the two LSTMs of that paper.
+  does, but its decoder is a Transformer's; that paper's two LSTMs are `up_down`.
 
 **Builds on** `show_attend_tell` (its small convnet, training and decoding)
 """
