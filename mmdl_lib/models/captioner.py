@@ -20,7 +20,7 @@ of regions in the grid's place).
 **Differs from the paper**
 - Pre-norm with a last norm, GELU, learned positions; no label smoothing.
 - `RegionCaptioner` takes regions that someone else has found, as the bottom-up model
-  does, but its decoder is a Transformer's, not the two LSTMs of that paper.
+  does, but its decoder is a Transformer's; that paper's two LSTMs are `up_down`.
 
 **Builds on** `show_attend_tell` (its small convnet, training and decoding)
 """
@@ -220,40 +220,10 @@ def check_regions(regions: Tensor, mask: Tensor, width: int) -> None:
         )
 
 
-class RegionCaptioner(Writer, Model):
-    """The same, over a set of regions with a mask: bottom-up attention.
+class OverRegions(Teller):
+    """What captioners of a set of regions share; `memory` takes regions and mask."""
 
-    Regions have no order. Those that are masked change nothing, whatever they hold.
-
-    Example:
-        >>> model = RegionCaptioner.from_preset("tiny")
-        >>> batch = RegionCaptioner.example_batch(model.config, 2)
-        >>> model.generate(batch["regions"], batch["region_mask"]).shape[0]
-        2
-    """
-
-    PRESETS = {
-        "tiny": _tiny(),
-        "shapes": _shapes(),
-        "bottom-up": CaptionerConfig(encoder=3, decoder=3),
-    }
-    LEARNED = {"main": 0.9}
     SEEN = ("regions", "region_mask")
-
-    def see(self, c: CaptionerConfig) -> None:
-        """Make what turns a region into a vector."""
-        self.project = nn.Sequential(
-            nn.Linear(c.region, c.width), nn.ReLU(), nn.Linear(c.width, c.width)
-        )
-
-    def memory(self, regions: Float[Tensor, "b n f"], region_mask: Tensor) -> Seen:
-        """What the encoder makes of the regions.
-
-        Raises:
-            ValueError: as `check_regions`.
-        """
-        check_regions(regions, region_mask, self.config.region)
-        return self.encoded(self.project(regions), region_mask)
 
     def logits(
         self,
@@ -284,6 +254,49 @@ class RegionCaptioner(Writer, Model):
         memory = self.memory(regions, region_mask)
         return self.spoken(memory, beams=beams, max_length=max_length)
 
+    @classmethod
+    def example_batch(cls, config, n: int, *, generator=None) -> dict[str, Tensor]:
+        """Random regions, two to five of them real, and captions."""
+        regions = torch.randn(n, 5, config.region, generator=generator)
+        count = torch.randint(2, 6, (n, 1), generator=generator)
+        found = {"regions": regions, "region_mask": torch.arange(5) < count}
+        return found | example_captions(config.vocab, n, generator)
+
+
+class RegionCaptioner(OverRegions, Writer, Model):
+    """The same, over a set of regions with a mask: bottom-up attention.
+
+    Regions have no order. Those that are masked change nothing, whatever they hold.
+
+    Example:
+        >>> model = RegionCaptioner.from_preset("tiny")
+        >>> batch = RegionCaptioner.example_batch(model.config, 2)
+        >>> model.generate(batch["regions"], batch["region_mask"]).shape[0]
+        2
+    """
+
+    PRESETS = {
+        "tiny": _tiny(),
+        "shapes": _shapes(),
+        "bottom-up": CaptionerConfig(encoder=3, decoder=3),
+    }
+    LEARNED = {"main": 0.9}
+
+    def see(self, c: CaptionerConfig) -> None:
+        """Make what turns a region into a vector."""
+        self.project = nn.Sequential(
+            nn.Linear(c.region, c.width), nn.ReLU(), nn.Linear(c.width, c.width)
+        )
+
+    def memory(self, regions: Float[Tensor, "b n f"], region_mask: Tensor) -> Seen:
+        """What the encoder makes of the regions.
+
+        Raises:
+            ValueError: as `check_regions`.
+        """
+        check_regions(regions, region_mask, self.config.region)
+        return self.encoded(self.project(regions), region_mask)
+
     def attention(self, tokens, regions, region_mask):
         """Cross-attention (b, layers, heads, t, n) of the decoder on the regions.
 
@@ -302,11 +315,3 @@ class RegionCaptioner(Writer, Model):
         """
         values, mask = self.memory(regions, region_mask)
         return values * mask[..., None]
-
-    @classmethod
-    def example_batch(cls, config, n: int, *, generator=None) -> dict[str, Tensor]:
-        """Random regions, two to five of them real, and captions."""
-        regions = torch.randn(n, 5, config.region, generator=generator)
-        count = torch.randint(2, 6, (n, 1), generator=generator)
-        found = {"regions": regions, "region_mask": torch.arange(5) < count}
-        return found | example_captions(config.vocab, n, generator)

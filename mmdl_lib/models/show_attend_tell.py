@@ -19,7 +19,7 @@ captioners before it did.
 **Differs from the paper**
 - The convnet is small and trained with the decoder; the paper's annotations are the
   fixed features of a VGG net. A learned vector for each place is added to them.
-- Soft attention only: the hard variant, which samples a place, is not built.
+- Soft attention only: the hard kind, which draws a place, is `hard_attention`.
 - `doubly` weighs a sum over places and a mean over pictures, t over real words only.
 
 **Builds on** `bahdanau` (its softmax over real places), `seq2seq` (loss and checks)
