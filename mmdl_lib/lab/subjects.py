@@ -110,7 +110,7 @@ def right(model: T5, some: dict) -> Bool[Tensor, "b u"]:
 
 @torch.no_grad()
 def nats(model: T5, some: dict) -> float:
-    """Mean -log p of the words of the targets; sentinels and end tokens are left out."""
+    """Mean -log p of the words in the targets, without sentinels and end tokens."""
     logits = model.eval()(some["tokens"], some["mask"], some["target"])
     each = F.cross_entropy(logits.mT, some["target"], reduction="none")
     word = (some["target"] >= FIRST) & (some["target"] < VOCAB - 3)
