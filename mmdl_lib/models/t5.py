@@ -90,7 +90,9 @@ class Spans(NamedTuple):
     targets: list[int]
 
 
-def span_counts(n: int, *, share: float = 0.15, mean: float = 3.0) -> tuple[int, int]:
+def span_counts(
+    n: int, *, share: float | int = 0.15, mean: float | int = 3.0
+) -> tuple[int, int]:
     """How many tokens of n are taken out, and in how many spans.
 
     Source: section 3.3.4, with the rounding of the released code.
@@ -103,8 +105,8 @@ def corrupt(
     tokens: list[int],
     *,
     vocab: int,
-    share: float = 0.15,
-    mean: float = 3.0,
+    share: float | int = 0.15,
+    mean: float | int = 3.0,
     generator: torch.Generator | None = None,
 ) -> Spans:
     """Take spans out of a text.
