@@ -153,7 +153,11 @@ def _pieces(n: int, count: int, generator) -> list[int]:
 
 
 def restore(inputs: list[int], targets: list[int], *, vocab: int) -> list[int]:
-    """The text that `corrupt` was given: each span back in its sentinel's place."""
+    """The text that `corrupt` was given: each span back in its sentinel's place.
+
+    The token below the last sentinel in use must not be a word of the text: after the
+    last span it would read as one sentinel more.
+    """
     spans: dict[int, list[int]] = {}
     for token in targets[:-1]:
         sentinel = vocab - len(spans)  # that of the span which is being read
