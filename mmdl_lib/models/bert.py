@@ -19,7 +19,8 @@ Transformers for Language Understanding", NAACL 2019, arXiv 1810.04805.
   most 0.0005 away.
 - The words to hide are drawn anew in each step, as RoBERTa does (1907.11692); the
   release drew them ten times in advance. It also hid at most 20 words of a text.
-- A pair of texts comes as it is; the release also made one text in ten a short one.
+- `pairs` draws the random text from the same rows; the release drew it from another
+  document, and made one pair in ten a short one.
 - `encode_text`, a mean over tokens, is Sentence-BERT's (1908.10084).
 - BERT-large has 336 million parameters with its heads; the paper prints 340 million.
 
@@ -105,6 +106,39 @@ def hide(
     other = torch.randint(0, vocab, **size, generator=generator)
     read = torch.where(chosen & (dice < 0.9), other, tokens)
     return Hidden(torch.where(chosen & (dice < 0.8), mask_token, read), chosen)
+
+
+class Pairs(NamedTuple):
+    """Which second text each first text gets.
+
+    Attributes:
+        second: number of the row whose second text it is.
+        label: 0 where that is its own, so B follows A; 1 where it is another row's.
+    """
+
+    second: Int[Tensor, " b"]
+    label: Int[Tensor, " b"]
+
+
+def pairs(b: int, *, generator: torch.Generator | None = None) -> Pairs:
+    """Half of the rows, by a coin each, keep the text that follows; others lose it.
+
+    Rows are moved by at least one place and less than all, so that a pair with label 1
+    is never a true one. (Two rows may still hold the same words.)
+
+    Args:
+        b: rows, at least two.
+        generator: where the randomness comes from.
+
+    Raises:
+        ValueError: fewer than two rows.
+
+    Source: section 3.1, task #2.
+    """
+    check_number("b", b, 2, whole=True)
+    label = torch.randint(2, (b,), generator=generator)
+    moved = torch.arange(b) + label * torch.randint(1, b, (b,), generator=generator)
+    return Pairs(moved % b, label)
 
 
 class Guesses(NamedTuple):

@@ -90,7 +90,9 @@ class Spans(NamedTuple):
     targets: list[int]
 
 
-def span_counts(n: int, *, share: float = 0.15, mean: float = 3.0) -> tuple[int, int]:
+def span_counts(
+    n: int, *, share: float | int = 0.15, mean: float | int = 3.0
+) -> tuple[int, int]:
     """How many tokens of n are taken out, and in how many spans.
 
     Source: section 3.3.4, with the rounding of the released code.
@@ -103,8 +105,8 @@ def corrupt(
     tokens: list[int],
     *,
     vocab: int,
-    share: float = 0.15,
-    mean: float = 3.0,
+    share: float | int = 0.15,
+    mean: float | int = 3.0,
     generator: torch.Generator | None = None,
 ) -> Spans:
     """Take spans out of a text.
@@ -151,7 +153,11 @@ def _pieces(n: int, count: int, generator) -> list[int]:
 
 
 def restore(inputs: list[int], targets: list[int], *, vocab: int) -> list[int]:
-    """The text that `corrupt` was given: each span back in its sentinel's place."""
+    """The text that `corrupt` was given: each span back in its sentinel's place.
+
+    The token below the last sentinel in use must not be a word of the text: after the
+    last span it would read as one sentinel more.
+    """
     spans: dict[int, list[int]] = {}
     for token in targets[:-1]:
         sentinel = vocab - len(spans)  # that of the span which is being read

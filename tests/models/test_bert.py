@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from mmdl_lib.core import generator
 from mmdl_lib.models import bert
-from mmdl_lib.models.bert import BERT, hide
+from mmdl_lib.models.bert import BERT, hide, pairs
 
 
 def make(**changes):
@@ -123,6 +123,34 @@ def test_the_pair_is_judged_by_the_first_token_and_0_means_that_it_follows():
         told = data | {"label": torch.tensor(label)}
         loss = model.loss(told, generator=generator(0))["follows"]
         assert loss == pytest.approx(want, abs=1)
+
+
+def test_half_of_the_pairs_are_true_and_a_random_one_never_is():
+    for b in (2, 3, 8):
+        true, own = 0, torch.arange(b)
+        for seed in range(200):
+            second, label = pairs(b, generator=generator(seed))
+            # a row alone can say which pair is true, so no label may lie
+            assert torch.equal(label == 0, second == own)
+            true += (label == 0).sum().item()
+        # 3.5 standard deviations of a fair coin
+        assert abs(true / (200 * b) - 0.5) < 3.5 * 0.5 / (200 * b) ** 0.5
+
+
+def test_random_pairs_come_from_all_other_rows_equally_often():
+    found = torch.zeros(5, 5)
+    for seed in range(4000):
+        second, label = pairs(5, generator=generator(seed))
+        rows = torch.arange(5)[label == 1]
+        found.index_put_((rows, second[rows]), torch.tensor(1.0), accumulate=True)
+    others = found[~torch.eye(5, dtype=torch.bool)]
+    assert others.sum() == found.sum()
+    assert (others / 4000 - 1 / 8).abs().max() < 4 * (1 / 8 * 7 / 8 / 4000) ** 0.5
+
+
+def test_one_row_has_no_other_text():
+    with pytest.raises(ValueError, match="b expected .*2.*got 1"):
+        pairs(1)
 
 
 @torch.no_grad()
