@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmdl_lib.borders import check_number
 
-MODES, RADIUS, DEVIATION = 8, 2.0, 0.1
+MODES, RADIUS, DEVIATION = 8, 2.0, 0.04
 
 
 def centers() -> Float[Tensor, "k 2"]:

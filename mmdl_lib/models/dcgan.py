@@ -17,12 +17,14 @@ Convolutional Generative Adversarial Networks", ICLR 2016, arXiv 1511.06434.
 
 **Differs from the paper**
 - z is normal, not uniform; kernels of 4 x 4 in the place of 5 x 5.
-- In D's turn G draws with the running averages of its BatchNorm, and D judges with its
-  own in G's turn: who does not learn stands still in this book.
+- Nothing else. BatchNorm takes each batch by itself in both turns, also in the player
+  that stands still (`by_batch`), whose running averages stay.
 
 **Builds on** `gan` (value and aim)
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import log2
 from typing import Literal
@@ -67,6 +69,24 @@ def norm(config: DCGANConfig, width: int) -> nn.Module:
     return nn.BatchNorm2d(width) if config.norm == "batch" else nn.Identity()
 
 
+@contextmanager
+def by_batch(player: nn.Module) -> Iterator[None]:
+    """BatchNorm takes a batch by itself for now, and its running averages stay.
+
+    With running averages in the player that stands still, the other one plays against
+    pictures, or judgments, that never occur in training.
+    """
+    norms = [m for m in player.modules() if isinstance(m, nn.BatchNorm2d)]
+    before = [m.training for m in norms]
+    for m in norms:
+        m.training, m.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for m, training in zip(norms, before, strict=True):
+            m.training, m.track_running_stats = training, True
+
+
 class Generator(nn.Sequential):
     """Noise to pictures: (b, noise, 1, 1) to (b, 3, h, h)."""
 
@@ -107,7 +127,7 @@ class DCGAN(Model):
     PRESETS = {
         "tiny": DCGANConfig(image_size=16, noise=8, width=8),
         "tiny without norm": DCGANConfig(image_size=16, noise=8, width=8, norm="none"),
-        "shapes": DCGANConfig(image_size=16, noise=32, width=32),
+        "shapes": DCGANConfig(image_size=16, noise=32, width=16),
         "paper": DCGANConfig(),
     }
     STAGES = (("discriminator", "generator"),)
@@ -175,9 +195,11 @@ class DCGAN(Model):
                 "picture alone is compared with itself."
             )
         if phase == "generator":
-            fake = self.judge(self.draw(len(real), generator))
+            with by_batch(self.discriminator):
+                fake = self.judge(self.draw(len(real), generator))
             return {"loss": generator_loss(fake, self.config.aim)}
-        with torch.no_grad():  # G stands still in D's turn
+        # G stands still in D's turn
+        with torch.no_grad(), by_batch(self.generator):
             drawn = self.draw(len(real), generator)
         # real and drawn pictures apart: BatchNorm over both would tell D the share
         said, fake = self.judge(real), self.judge(drawn)

@@ -150,7 +150,7 @@ class GAN(Model):
     PRESETS = {
         "tiny": GANConfig(points=2, noise=4, width=16),
         "tiny packed": GANConfig(points=2, noise=4, width=16, packed=2, penalty=0.1),
-        "ring": GANConfig(points=2, noise=8, width=64),
+        "ring": GANConfig(points=2, noise=8, width=32),
         "digits": GANConfig(),
     }
     STAGES = (("discriminator", "generator"),)

@@ -133,6 +133,7 @@ GOOD = {
     "meteor.corpus_meteor": TEXTS,
     "meteor.meteor": TEXTS,
     "meteor.meteor_words": {"text": "a cat"},
+    "modes.modes": {"points": ROWS, "centers": ROWS, "deviation": 1},
     "panoptic_quality.panoptic_quality": {"found": PANOPTIC, "truth": PANOPTIC},
     "pearson.pearson": {"x": COLUMN, "y": COLUMN},
     "perplexity.bits_per_byte": TOKENS | {"text": ["abc", "abc"]},
