@@ -17,8 +17,8 @@ Convolutional Generative Adversarial Networks", ICLR 2016, arXiv 1511.06434.
 
 **Differs from the paper**
 - z is normal, not uniform; kernels of 4 x 4 in the place of 5 x 5.
-- Nothing in the game: BatchNorm takes each batch by itself in both turns, also in the player
-  that stands still (`by_batch`), whose running averages stay.
+- Nothing in the game: BatchNorm takes each batch by itself in both turns, also in the
+  player that stands still (`by_batch`), whose running averages stay.
 
 **Builds on** `gan` (value and aim)
 """

@@ -169,7 +169,7 @@ def on_the_line(penalty):
     share = (asked[0] - fake) / (real - fake)
     one = share.flatten(1)
     same = torch.allclose(one, one[:, :1].expand_as(one), atol=1e-3)
-    return same and len(set(one[:, 0].tolist())) == 5 and bool((0 < one).all())
+    return same and len(set(one[:, 0].tolist())) == 5 and bool((one > 0).all())
 
 
 def test_the_penalty_draws_one_share_for_an_example_and_not_for_each_number():
