@@ -131,7 +131,7 @@ def judge(model: DCGAN, seed: int) -> dict:
 
 def draws(seed: int, **changes) -> dict:
     """Train one DCGAN and judge it."""
-    return judge(trained(seed, steps=1200, **changes), seed)
+    return judge(trained(seed, steps=600, **changes), seed)
 
 
 def real_pictures(seed: int) -> dict:
@@ -143,7 +143,7 @@ def real_pictures(seed: int) -> dict:
 
 def weights() -> dict:
     """The DCGAN that the chapter loads, trained longer."""
-    model = trained(0, steps=4000)
+    model = trained(0, steps=3500)
     lab.save_weights(model, "dcgan")
     return judge(model, 0)
 
