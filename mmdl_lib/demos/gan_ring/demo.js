@@ -8,8 +8,8 @@ import { generator } from "../collapse/byol.js";
 import { PLAY, RING, TRIES, begin, count, draw, field, turn } from "./game.js";
 
 const RULES = {
-  aim: ["G minimizes", { "non-saturating": "\u2212log D, non-saturating",
-    minimax: "log(1 \u2212 D), minimax" }],
+  aim: ["G minimizes", { "non-saturating": "\u2212log D",
+    minimax: "log(1 \u2212 D)" }],
   pace: ["Rate of D", { 2: "twice that of G", 1: "that of G", 0.1: "a tenth of G's" }],
   updates: ["Turns of D", { 1: "one for each of G", 3: "three for each of G" }],
   penalty: ["Penalty", { 0: "none", 0.1: "on D's slope" }],
