@@ -152,7 +152,6 @@ ARMS = {
     "plain": {},
     "minimax": {"aim": "minimax"},
     "penalty": {"penalty": 0.1},
-    "packed": {"packed": 2},
     "slow D": {"lr": SLOW},
 }
 LAB = lab.Lab(
@@ -160,6 +159,7 @@ LAB = lab.Lab(
     groups={
         "best": best,
         "ring": {name: partial(on_ring, **change) for name, change in ARMS.items()},
+        "packed": partial(on_ring, packed=2),
         "pictures": {
             "batch norm": draws,
             "no norm": partial(draws, norm="none"),
