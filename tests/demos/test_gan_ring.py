@@ -66,7 +66,8 @@ def test_the_gradient_of_d_is_that_of_autograd(penalty):
           ...m.judgeGradient(game, real, fake, b.generator(9)) };""",
         RULES | {"penalty": penalty},
     )
-    net, real, fake = torch_net(found["D"]), tensor(found["real"]), tensor(found["fake"])
+    net = torch_net(found["D"])
+    real, fake = tensor(found["real"]), tensor(found["fake"])
     loss = -gan.value(say(net, real)[:, 0], say(net, fake)[:, 0])
     share = torch.tensor(found["shares"], dtype=torch.double)[:, None]
     places = (share * real + (1 - share) * fake).requires_grad_()
@@ -106,7 +107,7 @@ def test_a_turn_is_one_step_of_adam_for_each():
         RULES,
     )
     rate = found["play"]["rate"]
-    for key in LAYERS:  # the first step of Adam is the rate, against the gradient's sign
+    for key in LAYERS:  # Adam begins with its rate, against the gradient's sign
         g = tensor(found["gradient"][key])
         wanted = tensor(found["old"][1][key]) - 2 * rate * g / (g.abs() + 1e-8)
         torch.testing.assert_close(tensor(found["now"][1][key]), wanted)
@@ -124,7 +125,8 @@ def test_modes_are_counted_as_the_library_counts_them():
         script = "return m.count(b.matrix(x.rows, x.cols, (i) => x.data[i]));"
         ours = node(script, argument)
         wanted = modes(given, ring.centers().double(), deviation=0.1)
-        assert (ours["found"], ours["good"]) == (wanted.found, pytest.approx(wanted.good))
+        assert ours["found"] == wanted.found
+        assert ours["good"] == pytest.approx(wanted.good)
 
 
 def test_the_field_is_what_d_says_from_the_upper_left():
