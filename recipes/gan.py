@@ -108,13 +108,18 @@ def pictures(seed: int, n: int = PICTURES):
     return shapes.sample(n, seed=seed, **WORLD).render(SIDE)
 
 
-def trained(seed: int, *, steps: int, batch: int = 32, **changes) -> DCGAN:
+def falling(step: int, steps: int) -> float:
+    """Share of the rate: whole for the first half, then down to nothing."""
+    return min(1.0, 2 * (1 - step / steps))
+
+
+def trained(seed: int, *, steps: int, batch: int = 32, fit=FIT, **changes) -> DCGAN:
     """A small DCGAN, its running averages anew."""
     torch.manual_seed(seed)
     model = DCGAN(replace(DCGAN.PRESETS["shapes"], **changes))
     model.to(memory_format=torch.channels_last)  # faster on a CPU
     rows = lab.rows(batch, seed, image=pictures(seed))
-    lab.train(model, rows, steps=steps, lr=1e-3, **FIT)
+    lab.train(model, rows, steps=steps, lr=1e-3, **fit)
     random = generator(seed)
     lab.recalibrate(model, [250] * 4, lambda n: model.draw(n, random))
     return model
@@ -143,7 +148,7 @@ def real_pictures(seed: int) -> dict:
 
 def weights() -> dict:
     """The DCGAN that the chapter loads, trained longer."""
-    model = trained(0, steps=3500)
+    model = trained(0, steps=12_000, fit=FIT | {"schedule": falling})
     lab.save_weights(model, "dcgan")
     return judge(model, 0)
 
