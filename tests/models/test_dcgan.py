@@ -122,6 +122,14 @@ def test_a_turn_moves_only_the_averages_of_the_player_whose_turn_it_is(phase):
     assert moved == [phase == "generator"] * 2 + [phase == "discriminator"]
 
 
+def test_in_ds_turn_g_gets_no_gradient():
+    model = fresh()
+    given = {"phase": "discriminator", "generator": generator(1)}
+    model.loss({"image": pictures(model)}, **given)["loss"].backward()
+    assert all(p.grad is not None for p in model.discriminator.parameters())
+    assert all(p.grad is None for p in model.generator.parameters())
+
+
 def test_in_eval_mode_a_picture_does_not_depend_on_its_neighbors():
     model = fresh().eval()
     z = torch.randn(5, 8, generator=generator(0))

@@ -179,13 +179,25 @@ def test_the_penalty_draws_one_share_for_an_example_and_not_for_each_number():
     assert not on_the_line(one_for_all)
 
 
+def test_the_penalty_is_added_to_ds_loss_by_its_weight():
+    found = []
+    for weight in (0.0, 0.5, 1.0):
+        torch.manual_seed(0)
+        model = GAN(gan.GANConfig(points=2, noise=4, width=16, penalty=weight))
+        batch = GAN.example_batch(model.config, 8, generator=generator(0))
+        given = {"phase": "discriminator", "generator": generator(1)}
+        found.append(model.loss(batch, **given)["loss"].item())
+    assert found[1] - found[0] > 0.1  # an untrained D is nearly flat
+    assert found[2] - found[0] == pytest.approx(2 * (found[1] - found[0]))
+
+
 def test_a_packed_d_sees_examples_together():
     torch.manual_seed(0)
     model = GAN.from_preset("tiny packed")
     points = torch.randn(6, 2, generator=generator(0))
     said = model.judge(points)
     assert said.shape == (3,)
-    points[0] += 1
+    points[1] += 1  # neighbors share a pack
     assert torch.equal(model.judge(points)[1:], said[1:])
     assert model.judge(points)[0] != said[0]
     with pytest.raises(ValueError, match="expected a multiple of 2 rows, got 5"):
