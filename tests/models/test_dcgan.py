@@ -87,6 +87,18 @@ def test_d_sees_pictures_as_g_draws_them_in_training():
     assert not torch.allclose(seen[1], wanted, atol=1e-3)
 
 
+def test_g_learns_from_d_as_it_judges_in_training():
+    model = fresh()
+
+    def loss():
+        given = {"phase": "generator", "generator": generator(1)}
+        return model.loss({"image": pictures(model)}, **given)["loss"]
+
+    wanted = loss()
+    model.discriminator.eval()  # as in `fit`
+    assert torch.equal(loss(), wanted)
+
+
 def real_alone(loss):
     """Whether D's loss is that of real and drawn pictures judged apart."""
     model = fresh()
