@@ -14,10 +14,12 @@ from mmdl_lib.borders import check_number, check_numbers
 
 
 class Modes(NamedTuple):
-    """Attributes:
-    found: number of modes with at least `least` of their fair share of points.
-    good: share of the points within `reach` deviations of a middle, from 0 to 1.
-    share: share of all points that are good and nearest to each mode, (k,).
+    """What points have found.
+
+    Attributes:
+        found: number of modes with at least `least` of their fair share of points.
+        good: share of the points within `reach` deviations of a middle, from 0 to 1.
+        share: share of all points that are good and nearest to each mode, (k,).
     """
 
     found: int
