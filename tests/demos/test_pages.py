@@ -16,6 +16,7 @@ SCRIPTS["augment"] |= {"views.js", "facts.json"}
 SCRIPTS["collapse"] |= {"byol.js"}
 SCRIPTS["caption_scores"] |= {"align.js", "scores.js", "words.js"}
 SCRIPTS["captioner"] |= {"scene.js", "beams.js"}
+SCRIPTS["gan_ring"] |= {"byol.js", "game.js"}
 HEAVY = [n for n in demos.names() if demos.about(n).get("runtime", True)]
 FILES = [n for n in demos.names() if demos.about(n).get("files", False)]
 LIGHT = [n for n in demos.names() if n not in {*HEAVY, *FILES}]

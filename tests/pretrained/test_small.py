@@ -176,6 +176,7 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared |= {"t5": "bert", "captioner": "captioning", "scst": "captioning"}
     shared |= {"show_attend_tell": "captioning", "hard_attention": "captioning"}
     shared |= {"up_down": "captioning"}
+    shared |= {"show_attend_tell": "captioning", "dcgan": "gan"}
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
 
