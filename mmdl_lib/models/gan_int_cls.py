@@ -139,8 +139,14 @@ class Discriminator(nn.Module):
         self, image: Float[Tensor, "b 3 h w"], embedding: Float[Tensor, "b d"]
     ) -> Float[Tensor, " b"]:
         """Logit of: the picture is real, and it fits the text."""
+        return self.compare(self.look(image), embedding)
+
+    def compare(
+        self, cells: Float[Tensor, "b c 4 4"], embedding: Float[Tensor, "b d"]
+    ) -> Float[Tensor, " b"]:
+        """The same for a picture that was looked at before."""
         text = self.squeeze(embedding)[:, :, None, None].expand(-1, -1, 4, 4)
-        return self.judge(torch.cat([self.look(image), text], 1))
+        return self.judge(torch.cat([cells, text], 1))
 
 
 def same_text(
@@ -295,10 +301,11 @@ class GANINTCLS(Model):
                 drawn = self.discriminator(self.draw(middle, generator), middle)
                 loss = loss + F.softplus(-drawn).mean()
             return {"loss": loss}
-        right, wrong = self.discriminator(batch["image"], text), None
+        cells, wrong = self.discriminator.look(batch["image"]), None
+        right = self.discriminator.compare(cells, text)
         if c.wrong:
             other = mismatched(same, generator=generator)
-            wrong = self.discriminator(batch["image"], text[other])
+            wrong = self.discriminator.compare(cells, text[other])
         return {"loss": discriminator_loss(right, drawn, wrong)}
 
     @torch.no_grad()
