@@ -60,6 +60,11 @@ class GANINTCLSConfig(Config):
     margin: float = 0.2  # of the joint embedding
 
 
+def _small(**changes) -> GANINTCLSConfig:
+    sizes = {"image_size": 16, "vocab": 38, "text": 64, "squeezed": 32}
+    return GANINTCLSConfig(**sizes | {"noise": 16, "width": 24} | changes)
+
+
 class TextEncoder(nn.Module):
     """Words, a GRU, and its state after the last real word."""
 
@@ -110,7 +115,9 @@ class Generator(nn.Module):
             layers.append(nn.ConvTranspose2d(channels, channels // 2, 4, 2, 1))
             channels //= 2
             layers += [nn.BatchNorm2d(channels), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh()]
+        # smoother than a last transposed convolution at so few pixels
+        layers += [nn.Upsample(scale_factor=2), nn.Conv2d(channels, 3, 3, 1, 1)]
+        layers.append(nn.Tanh())
         self.grow = nn.Sequential(*layers)
 
     def forward(
@@ -220,16 +227,13 @@ class GANINTCLS(Model):
         torch.Size([2, 3, 16, 16])
     """
 
-    _small = {"image_size": 16, "vocab": 40, "text": 64, "squeezed": 32, "noise": 16}
     PRESETS = {
-        "tiny": GANINTCLSConfig(**_small | {"text": 16, "squeezed": 8, "width": 8}),
-        "tiny-gan": GANINTCLSConfig(
-            **_small | {"text": 16, "squeezed": 8, "width": 8},
-            wrong=False,
-            interpolate=False,
+        "tiny": _small(text=16, squeezed=8, width=8),
+        "tiny-gan": _small(
+            text=16, squeezed=8, width=8, wrong=False, interpolate=False
         ),
-        "one": GANINTCLSConfig(**_small | {"width": 32}),
-        "shapes": GANINTCLSConfig(**_small | {"image_size": 32, "width": 32}),
+        "one": _small(),
+        "shapes": _small(image_size=32, text=96),
         "paper": GANINTCLSConfig(),
     }
     STAGES = (("embedding",), ("discriminator", "generator"))

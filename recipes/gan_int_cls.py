@@ -1,0 +1,147 @@
+"""Ask what the wrong pair and the texts between texts do, and train the shipped models.
+
+Command: python recipes/gan_int_cls.py          (all that is missing)
+         python recipes/gan_int_cls.py pairs:0  (one group, one seed)
+         python recipes/gan_int_cls.py summary  (the claims)
+Expected: about 25 minutes on a quiet core. EXPECTED
+The values stand in results/gan_int_cls.json, the claims in recipes/gan_int_cls.toml,
+and a row of the section's table in results/text_to_image/gan_int_cls.json.
+"""
+
+import json
+import time
+from dataclasses import replace
+from functools import cache, partial
+
+import torch
+
+from mmdl_lib import lab, record
+from mmdl_lib.core import generator
+from mmdl_lib.data.shapes import to_float
+from mmdl_lib.lab import text_gans as world
+from mmdl_lib.lab import text_to_image as t2i
+from mmdl_lib.models.gan_int_cls import GANINTCLS, mismatched, same_text
+
+TRAIN, TEST, BATCH, RATE = 8000, 500, 32, 1e-3
+FIRST, STEPS, EVERY = 200, 600, 100  # of the text encoder, of the two players
+TABLE_TRAIN, TABLE_FIRST, TABLE_STEPS = 20_000, 400, 1500
+
+
+@cache
+def scenes(seed: int, held_out: str = "exclude"):
+    """New scenes, of pairs that were trained on or of those that were not."""
+    n = lab.short(TEST, least=40)
+    return world.sample(n, seed=50_000 + seed, held_out=held_out)
+
+
+def trained(model, batches, seed: int, *, first, steps, watch=None) -> dict:
+    """Both stages; what the losses were, as ten means each."""
+    given = {"schedule": lambda step, steps: 1.0, "clip": None, "seed": seed}
+    early = lab.train(model, batches, steps=first, lr=2e-3, stage=0, **given)
+    given |= {"lr": RATE, "optimizer": world.ADAM, "watch": watch}
+    late = lab.train(model, batches, steps=steps, stage=1, **given)
+    model.eval()
+    losses = {"embedding": early.losses["loss"]} | late.losses
+    return {k: lab.means(v, max(1, len(v) // 10)) for k, v in losses.items()}
+
+
+@torch.no_grad()
+def told_apart(model, test) -> float:
+    """Share of real pictures to which D prefers the own text over another one."""
+    tokens, mask = world.asked(test)
+    text, image = model.encode_text(tokens, mask), to_float(world.small(test))
+    other = mismatched(same_text(tokens, mask), generator=generator(7))
+    cells = model.discriminator.look(image)
+    compare = model.discriminator.compare
+    own, wrong = compare(cells, text), compare(cells, text[other])
+    return ((own > wrong).double() + (own == wrong) / 2).mean().item()
+
+
+def judged(model, seed: int) -> dict:
+    """What the pictures show, for pairs seen and held out, and how two draws differ."""
+    found = {}
+    for name, held_out in {"seen": "exclude", "held out": "only"}.items():
+        test = scenes(seed, held_out)
+        image = model.sample(*world.asked(test), generator=generator(seed))
+        found[name] = world.right(image, test)
+    test = scenes(seed)
+    draws = [model.sample(*world.asked(test), generator=generator(s)) for s in (1, 2)]
+    return found | {"spread": world.spread(*draws), "apart": told_apart(model, test)}
+
+
+def pairs(seed: int, *, wrong: bool, interpolate: bool) -> dict:
+    """One of the paper's four variants; all of a seed begin with equal weights."""
+    config = replace(GANINTCLS.PRESETS["one"], wrong=wrong, interpolate=interpolate)
+    torch.manual_seed(seed)
+    model = GANINTCLS(config)
+    train = world.sample(lab.short(TRAIN, least=200), seed=seed)
+    batches = world.batches(train, world.SIDE, BATCH, seed)
+    curve = {}
+
+    def watch(step, model, terms):
+        if (step + 1) % EVERY == 0:
+            image = model.eval().sample(
+                *world.asked(scenes(seed)), generator=generator(0)
+            )
+            curve[step + 1] = world.right(image, scenes(seed))["color"]
+
+    sizes = {"first": FIRST, "steps": STEPS}
+    losses = trained(model, batches, seed, **sizes, watch=watch)
+    if seed == 0 and wrong == interpolate:
+        kept = "one" if wrong else "plain"
+        lab.save_weights(model, "gan_int_cls", kept, words=t2i.tokenizer().words)
+    return judged(model, seed) | {"curve": curve, "losses": losses}
+
+
+def earlier(name: str) -> dict[int, t2i.Scores]:
+    """Seeds of a row of the section's table that were measured before."""
+    path = record.folder() / t2i.FOLDER / "gan_int_cls.json"
+    row = json.loads(path.read_text("utf-8")).get(name) if path.exists() else None
+    if row is None:
+        return {}
+    rest = {"features": row["features"]}
+    return {int(k): t2i.Scores(**v, **rest) for k, v in row["seeds"].items()}
+
+
+def table(seed: int) -> dict:
+    """A model of one to three objects, 32 x 32, draws the prompts of the section."""
+    torch.manual_seed(seed)
+    model = GANINTCLS.from_preset("shapes")
+    train = t2i.sample(lab.short(TABLE_TRAIN, least=200), seed=seed)
+    batches = world.batches(train, 32, BATCH, seed)
+    began = time.process_time()
+    losses = trained(model, batches, seed, first=TABLE_FIRST, steps=TABLE_STEPS)
+    minutes = (time.process_time() - began) / 60
+    tokens, mask = t2i.tokenizer()(t2i.prompts().text)
+    began = time.process_time()
+    image = model.sample(tokens, mask, generator=generator(seed))
+    seconds = (time.process_time() - began) / len(image)
+    scores = t2i.score(image)
+    if seed == 0:
+        lab.save_weights(model, "gan_int_cls", words=t2i.tokenizer().words)
+    drawing = (model.text_encoder, model.generator)
+    sizes = [sum(p.numel() for p in part.parameters()) for part in drawing]
+    facts = {"parameters": sum(sizes), "seconds": round(seconds, 5)}
+    facts |= {"minutes": round(minutes, 1)}
+    name = "GAN-INT-CLS"
+    t2i.keep("gan_int_cls", name, earlier(name) | {seed: scores}, **facts)
+    return facts | {"exact": scores.exact, "fid": scores.fid, "losses": losses}
+
+
+ARMS = {"GAN": (False, False), "CLS": (True, False)}
+ARMS |= {"INT": (False, True), "INT-CLS": (True, True)}
+LAB = lab.Lab(
+    "gan_int_cls",
+    groups={
+        "pairs": {
+            k: partial(pairs, wrong=w, interpolate=i) for k, (w, i) in ARMS.items()
+        },
+        "table": table,
+    },
+    claims=lab.read_claims(__file__),
+    least=6,
+    exact={"table": 3},
+)
+
+if __name__ == "__main__":
+    LAB.main()
