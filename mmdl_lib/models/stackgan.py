@@ -80,9 +80,7 @@ class Gaussian(NamedTuple):
 
     def draw(self, generator: torch.Generator | None = None) -> Float[Tensor, "b c"]:
         """c = mu + sigma eps, so that gradients reach both."""
-        eps = torch.randn(
-            self.mean.shape, generator=generator, device=self.mean.device
-        )
+        eps = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
         return self.mean + (self.log_variance / 2).exp() * eps
 
 
