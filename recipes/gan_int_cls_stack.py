@@ -20,7 +20,7 @@ from mmdl_lib.lab import text_to_image as t2i
 from mmdl_lib.models.stackgan import StackGAN
 
 TRAIN, TEST, BATCH, RATE = 8000, 500, 32, 1e-3
-STEPS = (200, 500, 400)  # of the text encoder, of the two stages
+STEPS = (200, 400, 250)  # of the text encoder, of the two stages
 
 
 def judged(model, scenes, seed: int) -> dict:

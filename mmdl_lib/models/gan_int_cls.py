@@ -32,6 +32,7 @@ Image Synthesis", ICML 2016, arXiv 1605.05396.
 **Builds on** nothing
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log2
 
@@ -215,6 +216,34 @@ def joint_loss(
     # a picture among the texts, and a text among the pictures
     ranks = F.relu(margin + table - own[:, None]) + F.relu(margin + table - own)
     return ranks.masked_fill(same, 0).sum() / len(table)
+
+
+def matching_penalty(
+    judge: Callable[[Tensor, Tensor], Tensor],
+    image: Float[Tensor, "b 3 h w"],
+    embedding: Float[Tensor, "b d"],
+    *,
+    weight: float = 2.0,
+    power: float = 6.0,
+) -> Float[Tensor, ""]:
+    """DF-GAN's matching-aware gradient penalty (Tao et al., arXiv 2008.05865).
+
+    It makes D flat around real pictures with their own texts, so that a generator which
+    comes near finds its way. Not part of GAN-INT-CLS.
+
+    Args:
+        judge: D, a number for each picture and its text.
+        image: real pictures.
+        embedding: of their own texts.
+        weight: k of that paper.
+        power: p of that paper.
+    """
+    image, embedding = (x.detach().requires_grad_() for x in (image, embedding))
+    total = judge(image, embedding).sum()
+    slopes = torch.autograd.grad(total, (image, embedding), create_graph=True)
+    # k E[(|grad_x D| + |grad_e D|)^p], at real pairs
+    norms = sum(slope.flatten(1).norm(dim=1) for slope in slopes)
+    return weight * (norms**power).mean()
 
 
 class GANINTCLS(Model):

@@ -20,7 +20,7 @@ Image Synthesis with Stacked Generative Adversarial Networks", ICCV 2017, arXiv
 **Differs from the paper**
 - The divergence is the sum over dimensions of the formula, its mean taken over rows.
   The released code takes the mean over dimensions, too, so its weight of 2 is one of
-  2 / 128 per dimension here.
+  2 / 128 per dimension here. Our small preset has 2 / 16.
 - Mean and log-variance are a linear layer's halves. In the released code a ReLU comes
   between, which leaves no negative mean and no deviation below 1.
 - Text encoder, discriminators and their GroupNorm are those of our GAN-INT-CLS.
@@ -218,7 +218,7 @@ class StackGAN(Model):
     PRESETS = {
         "tiny": _small(**_TINY),
         "tiny-plain": _small(**_TINY, augment=False),
-        "one": _small(),
+        "one": _small(weight=0.125),  # 2 / 16, as in the released code
         "paper": StackGANConfig(),
     }
     STAGES = (

@@ -223,3 +223,52 @@ def test_a_picture_looked_at_once_is_judged_as_one_looked_at_twice():
     assert torch.equal(model.discriminator.compare(cells, text), direct)
     turned = model.discriminator.compare(cells, text.flip(0))
     assert not torch.allclose(turned, direct, atol=1e-5)
+
+
+def is_the_penalty(penalty):
+    """For a linear D the slopes are known; their two lengths are added, then raised."""
+    g = generator(5)
+    a, b = torch.randn(3, 4, 4, generator=g) / 4, torch.randn(6, generator=g) / 2
+    image, text = torch.randn(2, 3, 4, 4, generator=g), torch.randn(2, 6, generator=g)
+    image, text = image.clamp(-1, 1), text
+
+    def linear(x, e):
+        return (x * a).sum((1, 2, 3)) + e @ b
+
+    expected = 2 * (a.norm() + b.norm()) ** 6
+    return torch.allclose(penalty(linear, image, text), expected)
+
+
+def test_the_matching_aware_penalty_has_its_closed_form():
+    assert is_the_penalty(gan_int_cls.matching_penalty)
+
+
+def test_penalties_of_one_common_length_or_of_the_picture_alone_are_refused():
+    def slopes(judge, image, text):
+        image, text = (x.detach().requires_grad_() for x in (image, text))
+        total = judge(image, text).sum()
+        return [x.flatten(1) for x in torch.autograd.grad(total, (image, text))]
+
+    def common(judge, image, text):
+        both = torch.cat(slopes(judge, image, text), 1)
+        return 2 * (both.norm(dim=1) ** 6).mean()
+
+    def picture(judge, image, text):
+        return 2 * (slopes(judge, image, text)[0].norm(dim=1) ** 6).mean()
+
+    assert not is_the_penalty(common)
+    assert not is_the_penalty(picture)
+
+
+def test_the_penalty_trains_the_discriminator():
+    model = make()
+    batch = batch_of(model)
+    text = model.encode_text(batch["tokens"], batch["mask"])
+    penalty = gan_int_cls.matching_penalty(model.discriminator, batch["image"], text)
+    penalty.backward()
+    assert all(
+        p.grad is not None and torch.isfinite(p.grad).all()
+        for name, p in model.discriminator.named_parameters()
+        if name.endswith("weight")
+    )
+    assert all(p.grad is None for p in model.text_encoder.parameters())
