@@ -173,11 +173,14 @@ def test_with_the_wrong_pair_a_real_picture_alone_is_not_enough():
 
 def ranks(loss):
     """No cost where own pairs win by the margin; b - 1 strangers cost it where all tie;
-    and equal texts are no strangers."""
+    equal texts are no strangers; and both directions count, each with its own rank."""
     eye, same = torch.eye(4), torch.eye(4).bool()
     ones, twins = torch.ones(4, 3), torch.ones(4, 4).bool()
+    # cosines 1 0 / 1 0: pictures pay 0 and 1.2, texts 0.2 each
+    uneven = eye[[0, 0]], eye[[0, 1]], same[:2, :2]
     values = [loss(eye, eye, same), loss(ones, ones, same), loss(ones, ones, twins)]
-    return [x.item() for x in values] == pytest.approx([0, 2 * 3 * 0.2, 0])
+    found = [x.item() for x in (*values, loss(*uneven))]
+    return found == pytest.approx([0, 2 * 3 * 0.2, 0, (1.2 + 0.4) / 2])
 
 
 def test_the_joint_embedding_ranks_own_pairs_first():
@@ -200,6 +203,7 @@ def test_a_joint_loss_that_forgets_twins_or_one_direction_is_refused():
 
     assert not ranks(forgetful)
     assert not ranks(one_way)
+    assert not ranks(lambda *given: 2 * one_way(*given))
 
 
 def test_the_text_and_the_noise_both_change_the_picture():
