@@ -1,8 +1,8 @@
 """AttnGAN: cells of the picture look at single words, and a matching of both as a loss.
 
 **Paper** Xu, Zhang, Huang, Zhang, Gan, Huang, He, "AttnGAN: Fine-Grained Text to Image
-Generation with Attentional Generative Adversarial Networks", CVPR 2018, arXiv
-1711.10485.
+Generation with Attentional Generative Adversarial Networks", CVPR 2018,
+arXiv 1711.10485.
 
 **Book** `sec-gan_int_cls`
 

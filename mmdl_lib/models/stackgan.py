@@ -1,8 +1,8 @@
 """StackGAN: a small picture first, then a larger one that corrects it.
 
 **Paper** Zhang, Xu, Li, Zhang, Wang, Huang, Metaxas, "StackGAN: Text to Photo-Realistic
-Image Synthesis with Stacked Generative Adversarial Networks", ICCV 2017, arXiv
-1612.03242.
+Image Synthesis with Stacked Generative Adversarial Networks", ICCV 2017,
+arXiv 1612.03242.
 
 **Book** `sec-gan_int_cls`
 

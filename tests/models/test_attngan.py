@@ -199,3 +199,30 @@ def test_the_matching_net_stands_still_while_the_players_learn():
         assert not fixed & {id(p) for p in model.trainable(phase)}
     found = model.loss(batch, phase="generator", generator=generator(0))
     assert found["damsm"] * model.config.weight < found["loss"]
+
+
+def test_the_generator_is_paid_by_each_discriminator_twice_and_by_the_matching():
+    model = make()
+    batch = AttnGAN.example_batch(model.config, 4, generator=generator(1))
+    read = model.read(batch["tokens"], batch["mask"])
+    found = model.loss(batch, phase="generator", generator=generator(4))
+    pictures, gaussian = model.draw(read, generator(4))
+    expected = attngan.divergence(gaussian) + model.config.weight * found["damsm"]
+    for judge, fake in zip(model.discriminator, pictures, strict=True):
+        cells = judge.look(fake)
+        for logits in (judge.real(cells), judge(cells, read.sentence)):
+            expected = expected + F.softplus(-logits).mean() / 2
+    assert torch.allclose(found["loss"], expected)
+
+
+def test_a_wrong_pair_has_another_rows_sentence():
+    model = make()
+    batch = AttnGAN.example_batch(model.config, 4, generator=generator(1))
+    rows, got = model.encode_text(batch["tokens"], batch["mask"]), []
+    judge = model.discriminator[1]
+    judge.fits.register_forward_pre_hook(lambda m, x: got.append(x[0][:, -12:, 0, 0]))
+    model.loss(batch, phase="discriminator", generator=generator(4))
+    own = [torch.allclose(text, rows) for text in got]
+    assert own == [True, True, False]
+    near = torch.cdist(got[2], rows).argmin(1)
+    assert (near != torch.arange(4)).all()

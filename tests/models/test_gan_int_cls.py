@@ -171,6 +171,21 @@ def test_with_the_wrong_pair_a_real_picture_alone_is_not_enough():
     assert torch.allclose(plain["loss"], discriminator_loss(*logits))
 
 
+def test_the_generator_is_paid_for_what_the_discriminator_takes_for_true():
+    for name in ("tiny", "tiny-gan"):
+        model = make(name)
+        batch = batch_of(model)
+        text = model.encode_text(batch["tokens"], batch["mask"])
+        found = model.loss(batch, phase="generator", generator=generator(4))["loss"]
+        g = generator(4)
+        expected = F.softplus(-model.discriminator(model.draw(text, g), text)).mean()
+        if name == "tiny":
+            middle = (text[:3] + text[3:]) / 2
+            fake = model.draw(middle, g)
+            expected += F.softplus(-model.discriminator(fake, middle)).mean()
+        assert torch.allclose(found, expected)
+
+
 def ranks(loss):
     """No cost where own pairs win by the margin; b - 1 strangers cost it where all tie;
     equal texts are no strangers; and both directions count, each with its own rank."""

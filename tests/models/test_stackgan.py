@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
@@ -189,3 +190,20 @@ def test_the_price_of_the_divergence_is_in_the_generators_loss_alone():
             assert 1 < found["kl"] < found["loss"]
     plain = make("tiny-plain").loss(batch, phase="generator1", generator=generator(0))
     assert plain["kl"] == 0
+
+
+def test_each_stage_is_paid_for_what_its_own_discriminator_takes_for_true():
+    model = make()
+    batch = batch_of(model)
+    text = model.encode_text(batch["tokens"], batch["mask"])
+    for stage in (1, 2):
+        phase = f"generator{stage}"
+        found = model.loss(batch, phase=phase, generator=generator(4))
+        g = generator(4)
+        drawn = model.first(text, g)
+        if stage == 2:
+            drawn = model.second(drawn.image, text, g)
+        judge = getattr(model, f"discriminator{stage}")
+        fooled = F.softplus(-judge(drawn.image, text)).mean()
+        price = model.config.weight * stackgan.divergence(drawn.gaussian)
+        assert torch.allclose(found["loss"], fooled + price)

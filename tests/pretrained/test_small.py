@@ -175,6 +175,7 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared |= {"fasttext": "word2vec", "glove": "word2vec", "bahdanau": "seq2seq"}
     shared |= {"t5": "bert", "captioner": "captioning", "scst": "captioning"}
     shared |= {"show_attend_tell": "captioning"}
+    shared |= {"stackgan": "gan_int_cls", "attngan": "gan_int_cls"}
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
 
