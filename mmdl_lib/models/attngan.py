@@ -242,7 +242,7 @@ class Judge(nn.Module):
         )
 
     def forward(self, cells: Float[Tensor, "b c 4 4"], sentence: Float[Tensor, "b d"]):
-        """Logit of *fits* for a picture that `look` has seen."""
+        """Logit of "it fits" for a picture that `look` has seen."""
         text = repeat(sentence, "b d -> b d 4 4")
         return self.fits(torch.cat([cells, text], 1))
 

@@ -23,8 +23,8 @@ Image Synthesis", ICML 2016, arXiv 1605.05396.
   paper's loss knows classes.
 - The discriminator has GroupNorm in the place of BatchNorm, as the three kinds of pairs
   would else be told apart by the statistics of their batches.
-- The wrong pair is a real picture with another row's *text*, as the paper's algorithm
-  says; the released code pairs the text with another *picture*. Rows with equal texts
+- The wrong pair is a real picture with another row's text, as the paper's algorithm
+  says; the released code pairs the text with another picture. Rows with equal texts
   are never such a pair.
 - Interpolated texts: half as many as rows, each between two rows of the batch, in
   addition to the texts themselves.
