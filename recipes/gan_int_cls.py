@@ -1,4 +1,4 @@
-"""Ask what the wrong pair and the texts between texts do, and train the shipped models.
+"""Ask what the wrong pair and the texts between texts do, and keep two models.
 
 Command: python recipes/gan_int_cls.py          (all that is missing)
          python recipes/gan_int_cls.py pairs:0  (one group, one seed)
@@ -6,18 +6,15 @@ Command: python recipes/gan_int_cls.py          (all that is missing)
 Expected: about 15 minutes on a quiet core. With the wrong pair nine in ten colors are
 right after 600 steps, without it four in ten; whether texts between texts help with
 held-out pairs cannot be told. The values stand in results/gan_int_cls.json, the claims
-in recipes/gan_int_cls.toml, and a row of the section's table in
-results/text_to_image/gan_int_cls.json.
+in recipes/gan_int_cls.toml.
 """
 
-import json
-import time
 from dataclasses import replace
 from functools import cache, partial
 
 import torch
 
-from mmdl_lib import lab, record
+from mmdl_lib import lab
 from mmdl_lib.core import generator
 from mmdl_lib.data.shapes import to_float
 from mmdl_lib.lab import text_gans as world
@@ -26,7 +23,6 @@ from mmdl_lib.models.gan_int_cls import GANINTCLS, mismatched, same_text
 
 TRAIN, TEST, BATCH, RATE = 8000, 500, 32, 1e-3
 FIRST, STEPS, EVERY = 200, 600, 100  # of the text encoder, of the two players
-TABLE_TRAIN, TABLE_FIRST, TABLE_STEPS = 20_000, 400, 1500
 
 
 @cache
@@ -95,41 +91,6 @@ def pairs(seed: int, *, wrong: bool, interpolate: bool) -> dict:
     return judged(model, seed) | {"curve": curve, "losses": losses}
 
 
-def earlier(name: str) -> dict[int, t2i.Scores]:
-    """Seeds of a row of the section's table that were measured before."""
-    path = record.folder() / t2i.FOLDER / "gan_int_cls.json"
-    row = json.loads(path.read_text("utf-8")).get(name) if path.exists() else None
-    if row is None:
-        return {}
-    rest = {"features": row["features"]}
-    return {int(k): t2i.Scores(**v, **rest) for k, v in row["seeds"].items()}
-
-
-def table(seed: int) -> dict:
-    """A model of one to three objects, 32 x 32, draws the prompts of the section."""
-    torch.manual_seed(seed)
-    model = GANINTCLS.from_preset("shapes")
-    train = t2i.sample(lab.short(TABLE_TRAIN, least=200), seed=seed)
-    batches = world.batches(train, 32, BATCH, seed)
-    began = time.process_time()
-    losses = trained(model, batches, seed, first=TABLE_FIRST, steps=TABLE_STEPS)
-    minutes = (time.process_time() - began) / 60
-    tokens, mask = t2i.tokenizer()(t2i.prompts().text)
-    began = time.process_time()
-    image = model.sample(tokens, mask, generator=generator(seed))
-    seconds = (time.process_time() - began) / len(image)
-    scores = t2i.score(image)
-    if seed == 0:
-        lab.save_weights(model, "gan_int_cls", words=t2i.tokenizer().words)
-    drawing = (model.text_encoder, model.generator)
-    sizes = [sum(p.numel() for p in part.parameters()) for part in drawing]
-    facts = {"parameters": sum(sizes), "seconds": round(seconds, 5)}
-    facts |= {"minutes": round(minutes, 1)}
-    name = "GAN-INT-CLS"
-    t2i.keep("gan_int_cls", name, earlier(name) | {seed: scores}, **facts)
-    return facts | {"exact": scores.exact, "fid": scores.fid, "losses": losses}
-
-
 ARMS = {"GAN": (False, False), "CLS": (True, False)}
 ARMS |= {"INT": (False, True), "INT-CLS": (True, True)}
 LAB = lab.Lab(
@@ -138,11 +99,9 @@ LAB = lab.Lab(
         "pairs": {
             k: partial(pairs, wrong=w, interpolate=i) for k, (w, i) in ARMS.items()
         },
-        "table": table,
     },
     claims=lab.read_claims(__file__),
     least=6,
-    exact={"table": 3},
 )
 
 if __name__ == "__main__":
