@@ -177,6 +177,8 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared |= {"show_attend_tell": "captioning", "hard_attention": "captioning"}
     shared |= {"up_down": "captioning"}
     shared |= {"show_attend_tell": "captioning", "dcgan": "gan"}
+    shared |= {"show_attend_tell": "captioning"}
+    shared |= {"stackgan": "gan_int_cls", "attngan": "gan_int_cls"}
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
 
