@@ -14,7 +14,7 @@ arXiv 1312.6114.
 - `beta` = weight of the KL term, 1 in the paper
 
 **Start**
-- As PyTorch does; log_sigma at 0.
+- As PyTorch does; log_sigma at -1.
 
 **Differs from the paper**
 - p(x|z) is a Gaussian with one learned deviation for all pixels; the paper has a
@@ -140,7 +140,7 @@ class VAE(Model):
         super().__init__(config)
         check_number("beta", config.beta, 0)
         self.build(config)
-        self.log_sigma = nn.Parameter(torch.zeros(()))
+        self.log_sigma = nn.Parameter(torch.tensor(-1.0))
 
     def build(self, c: VAEConfig) -> None:
         """Make the two nets; the encoder ends in 2 J numbers, the decoder in pixels."""

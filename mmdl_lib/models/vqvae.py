@@ -79,7 +79,9 @@ class VQVAE(Model):
         torch.Size([2, 2, 2])
     """
 
-    TINY = VQVAEConfig(image_size=8, codes=16, code_width=4, width=16, blocks=1)
+    TINY = VQVAEConfig(
+        image_size=8, codes=16, code_width=4, width=16, blocks=1, spread=1.0
+    )
     SHAPES = VQVAEConfig(codes=256, code_width=8, width=64)
     PRESETS = {"tiny": TINY, "shapes": SHAPES, "CIFAR-10": VQVAEConfig()}
     LEARNED = {"main": 0.9}
@@ -126,7 +128,7 @@ class VQVAE(Model):
         }
         loss = terms["rebuilt"] + self.config.commitment * terms["commitment"]
         loss = loss + self.codes_loss(z, q)
-        if self.training:
+        if self.codebook.training:
             self.codebook.follow(z, index, generator=generator)
         return {"loss": loss} | terms
 

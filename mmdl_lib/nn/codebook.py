@@ -114,7 +114,8 @@ class Codebook(nn.Module):
         flat, codes = z.flatten(0, -2).float(), self.codes.float()
         # ||z - e||^2 without ||z||^2, which is the same for all codes
         half = 0.5 * codes.square().sum(1)
-        with torch.autocast(z.device.type, enabled=False):
+        kind = "cpu" if z.is_meta else z.device.type
+        with torch.autocast(kind, enabled=False):  # bfloat16 would mistake neighbors
             score = torch.addmm(half, flat, codes.T, alpha=-1)
         return score.argmin(1).view(z.shape[:-1])
 
