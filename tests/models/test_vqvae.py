@@ -160,8 +160,8 @@ def test_a_code_that_nobody_chooses_does_not_fly_away():
     z = torch.zeros(10, 1)
     for _ in range(200):  # the count of the second code goes to zero
         book.follow(z, book.nearest(z))
-    assert torch.isfinite(book.codes).all()
-    assert book.codes.abs().max() <= 4
+        assert torch.isfinite(book.codes).all()
+        assert book.codes.abs().max() <= 4
 
 
 def test_a_batch_is_coded_by_the_codes_that_it_found():
