@@ -23,7 +23,7 @@ from mmdl_lib.data.shapes import to_float
 from mmdl_lib.lab import autoencoding as ae
 from mmdl_lib.lab import text_to_image as t2i
 from mmdl_lib.metrics.faithfulness import faithfulness
-from mmdl_lib.models.vae import VAE, VAEConfig, active_units
+from mmdl_lib.models.vae import VAE, active_units
 from mmdl_lib.models.vqgan import VQGAN, VQGANConfig
 from mmdl_lib.models.vqvae import (
     VQVAE,
@@ -114,7 +114,9 @@ def few(seed: int, *, adversary: bool) -> tuple:
         model = fresh(MovingVQVAE, MovingVQVAEConfig(**few), seed)
     lab.train(model, lab.rows(32, seed, image=train), steps=500, lr=2e-3)
     if seed == 0:  # kept for the figures
-        lab.save_weights(model, *(("vqgan", "shapes") if adversary else ("vqvae", "few")))
+        lab.save_weights(
+            model, *(("vqgan", "shapes") if adversary else ("vqvae", "few"))
+        )
     return model, test
 
 

@@ -96,9 +96,7 @@ def log_normal(x: Tensor, mean: Tensor, log_sigma: Tensor) -> Tensor:
     )
 
 
-def active_units(
-    mean: Float[Tensor, "n j"], *, least: float = 0.01
-) -> int:
+def active_units(mean: Float[Tensor, "n j"], *, least: float = 0.01) -> int:
     """Number of latent units whose mean varies with the picture.
 
     Args:
@@ -183,8 +181,8 @@ class VAE(Model):
         return log_normal(image, mean, self.log_sigma).flatten(1).sum(1)
 
     def loss(self, batch, *, phase="main", generator=None) -> dict[str, Tensor]:
-        """The negative bound, with beta, for a pixel: sums over pixels and units, a mean
-        over pictures, and one division of everything by the number of pixels."""
+        """The negative bound, with beta: sums over pixels and units, a mean over
+        pictures, and at the end one division of everything by the number of pixels."""
         image = batch["image"]
         latent = self.posterior(image)
         z = latent.draw(generator=generator)
@@ -226,9 +224,7 @@ class VAE(Model):
         """
         return self.posterior(image).mean
 
-    def reconstruct(
-        self, image: Float[Tensor, "b c h w"]
-    ) -> Float[Tensor, "b c h w"]:
+    def reconstruct(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """What the decoder makes of mu, cut to [-1, 1].
 
         Raises:

@@ -42,7 +42,7 @@ from mmdl_lib.nn.codebook import commitment_loss, straight_through
 
 @dataclass(frozen=True, kw_only=True)
 class VQGANConfig(MovingVQVAEConfig):
-    """Hyperparameters; the defaults are near the paper's for 256 x 256 pixels."""
+    """Hyperparameters; the defaults are of a size for 256 x 256 pixels."""
 
     image_size: int = 256
     codes: int = 1024
@@ -83,7 +83,7 @@ def hinge_loss(real: Tensor, fake: Tensor) -> Float[Tensor, ""]:
 
 
 def feature_distance(one: list[Tensor], other: list[Tensor]) -> Float[Tensor, ""]:
-    """Sum over maps of the squared distance of features of length one, mean over places.
+    """Squared distance of features of length one: mean over places, sum over maps.
 
     Args:
         one, other: feature maps (b, c, h, w) of two batches, layer by layer.

@@ -25,7 +25,7 @@ NeurIPS 2017, arXiv 1711.00937.
 **Builds on** `vae`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +48,7 @@ from mmdl_lib.nn.coder import decoder, encoder
 
 @dataclass(frozen=True, kw_only=True)
 class VQVAEConfig(Config):
-    """Hyperparameters; the defaults are near the paper's for CIFAR-10."""
+    """Hyperparameters; the defaults are of a size for CIFAR-10."""
 
     channels: int = 3
     image_size: int = 32

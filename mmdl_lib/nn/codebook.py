@@ -229,9 +229,9 @@ class MovingCodebook(Codebook):
     def _wake(self, z: Float[Tensor, "n d"], generator) -> None:
         """Put dead codes on vectors of the batch; without waiting for a GPU."""
         where = generator.device if generator is not None else z.device
-        row = torch.randint(
-            len(z), (self.size,), generator=generator, device=where
-        ).to(z.device)
+        row = torch.randint(len(z), (self.size,), generator=generator, device=where).to(
+            z.device
+        )
         dead = (self.count < self.revive)[:, None]
         fresh = z[row]
         self.codes.copy_(torch.where(dead, fresh, self.codes))

@@ -215,8 +215,7 @@ def test_more_samples_give_a_tighter_bound_below_the_truth():
     model.encoder[1].bias.data[2:] += 0.8
     image = x[..., None, None]
     found = [
-        model.bound(image, samples=k, generator=generator(5)).mean()
-        for k in (1, 8, 64)
+        model.bound(image, samples=k, generator=generator(5)).mean() for k in (1, 8, 64)
     ]
     assert found[0] < found[1] < found[2] < exact
 

@@ -81,8 +81,7 @@ def test_a_judge_ten_times_as_loud_changes_nothing():
         found.append(learned(model))
     before = found[0]
     assert all(
-        torch.allclose(a, b, rtol=0.02, atol=1e-4)
-        for a, b in zip(*found, strict=True)
+        torch.allclose(a, b, rtol=0.02, atol=1e-4) for a, b in zip(*found, strict=True)
     )
     # and it does count: without it the gradients differ
     model.config = replace(model.config, adversarial=0.0)
