@@ -23,7 +23,7 @@ from mmdl_lib.data.shapes import to_float
 from mmdl_lib.lab import autoencoding as ae
 from mmdl_lib.lab import text_to_image as t2i
 from mmdl_lib.metrics.faithfulness import faithfulness
-from mmdl_lib.models.vae import VAE, active_units
+from mmdl_lib.models.vae import VAE, VAEConfig, active_units  # noqa: F401
 from mmdl_lib.models.vqgan import VQGAN, VQGANConfig
 from mmdl_lib.models.vqvae import (
     VQVAE,
@@ -141,7 +141,7 @@ def board() -> dict:
 
 @torch.no_grad()
 def tokens() -> dict:
-    """The VQ-VAE of the section's world, 64 tokens for a picture; read back."""
+    """The VQ-VAE of the section's world, 256 tokens for a picture; read back."""
     train = t2i.sample(lab.short(20_000, least=200), seed=0).render()
     model = fresh(MovingVQVAE, MovingVQVAE.PRESETS["shapes"], 0)
     began = time.process_time()

@@ -82,7 +82,7 @@ class VQVAE(Model):
     TINY = VQVAEConfig(
         image_size=8, codes=16, code_width=4, width=16, blocks=1, spread=1.0
     )
-    SHAPES = VQVAEConfig(codes=256, code_width=8, width=64)
+    SHAPES = VQVAEConfig(codes=256, code_width=8, width=32, factor=2)
     PRESETS = {"tiny": TINY, "shapes": SHAPES, "CIFAR-10": VQVAEConfig()}
     LEARNED = {"main": 0.9}
 
