@@ -52,28 +52,23 @@ def exercise_3(answer) -> None:
     for n, d, beta, seed in ((4, 3, 0.25, 0), (2, 5, 0.5, 1), (6, 2, 2.0, 2)):
         z, q = torch.randn(2, n, d, generator=generator(seed))
         cases.append((z, q, beta))
+    judge(answer, SOLUTIONS[3], MISTAKES[3][:1], cases=cases)
+    # from here on the value is right, and only the gradients can tell
     mistakes = [(_felt(wrong), hint) for wrong, hint in MISTAKES[3]]
     judge(_felt(answer), _felt(SOLUTIONS[3]), mistakes, cases=cases)
 
 
-def _felt(answer):
-    """A loss as what is felt of it: its value, and its gradients for z and q."""
-    if not isinstance(answer, Callable):
-        return answer
+def _felt(answer: Callable) -> Callable:
+    """A loss as what vectors and codes feel of it, side by side."""
 
-    def felt(z: Tensor, q: Tensor, beta: float):
+    def felt(z: Tensor, q: Tensor, beta: float) -> Tensor:
         z, q = (x.detach().clone().requires_grad_() for x in (z, q))
         loss = answer(z, q, beta)
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
-            return loss
-        if not loss.requires_grad:
-            return torch.cat([loss.flatten(), 0 * z.flatten(), 0 * q.flatten()])
+        if not isinstance(loss, Tensor) or not loss.requires_grad:
+            return torch.zeros(2, *z.shape)
         grads = torch.autograd.grad(loss.sum(), (z, q), allow_unused=True)
-        grads = [
-            torch.zeros_like(x) if g is None else g
-            for x, g in zip((z, q), grads, strict=True)
-        ]
-        return torch.cat([loss.flatten(), *(g.flatten() for g in grads)]).detach()
+        grads = [torch.zeros_like(z) if g is None else g for g in grads]
+        return torch.stack(grads).detach()
 
     return felt
 
@@ -152,11 +147,14 @@ MISTAKES = {
         (_to_the_prior, "that is the KL to N(0, 1): the other Gaussian counts."),
     ],
     3: [
+        (_sums, "means, not sums."),
         (_wrong_side, "same value, other gradients: beta belongs to the vectors."),
         (_no_stop, "without a stop each term moves both sides."),
         (_codes_only, "both terms move the codes: who moves the vectors?"),
         (_vectors_only, "both terms move the vectors: who moves the codes?"),
-        (_sums, "means, not sums."),
-        (_no_gradient, "right value, no gradient: detach one side of each term."),
+        (
+            _no_gradient,
+            "the value is right, but it has no gradient: detach one side of each term.",
+        ),
     ],
 }
