@@ -19,7 +19,7 @@ from mmdl_lib.pretrained import small
 
 OUT = demos.HERE / "latent_board"
 REACH, DOTS = 3.0, 120
-SHOWN = (-1.2, 0.6)  # where the still picture's ring stands
+SHOWN = (0.1, -2.4)  # where the still picture's ring stands
 
 
 def packed(values: torch.Tensor) -> tuple[str, float]:

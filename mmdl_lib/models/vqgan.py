@@ -18,6 +18,7 @@ Synthesis", CVPR 2021, arXiv 2012.09841.
 - Nets of the size of our VQ-VAE, without attention; codes as moving averages with
   revival; the discriminator without BatchNorm, so that each logit depends on its patch
   alone.
+- The discriminator's last layer has no bias.
 - The features come from a net of this book (`perceive_with`), without the learned
   weights of LPIPS; no features, no such term.
 - delta is 1e-4 and lambda at most 1e4, as in the authors' code; lambda is multiplied by
@@ -71,7 +72,9 @@ class Patches(nn.Module):
             stride = 2 if i < layers else 1
             steps.append(nn.Conv2d(widths[i], widths[i + 1], 4, stride, padding=1))
             steps.append(nn.LeakyReLU(0.2))
-        self.steps = nn.Sequential(*steps, nn.Conv2d(widths[-1], 1, 4, padding=1))
+        # a bias here would have no gradient while both margins are missed: -1/2 + 1/2
+        steps.append(nn.Conv2d(widths[-1], 1, 4, padding=1, bias=False))
+        self.steps = nn.Sequential(*steps)
 
     def forward(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 u v"]:
         return self.steps(image)
