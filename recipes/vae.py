@@ -5,7 +5,7 @@ Command: python recipes/vae.py           (all that is missing)
          python recipes/vae.py summary   (the claims)
 Expected: about 8 minutes on a quiet core. The digits' VAE keeps its units with the
 right sums and loses all of them with a mean over pixels; codes that start in one place
-are mostly never used; the adversary gives edges and costs squared error. Writes
+are mostly never used; the adversary gives color and speckle. Writes
 vae_board, vqvae_shapes, vqvae_few, vqgan_shapes and vqvae_clipart (weights), the values
 in results/vae.json; claims in recipes/vae.toml.
 """
