@@ -179,6 +179,7 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared |= {"show_attend_tell": "captioning", "dcgan": "gan"}
     shared |= {"show_attend_tell": "captioning"}
     shared |= {"stackgan": "gan_int_cls", "attngan": "gan_int_cls"}
+    shared |= {"show_attend_tell": "captioning", "vqvae": "vae", "vqgan": "vae"}
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
 
