@@ -175,11 +175,8 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared |= {"fasttext": "word2vec", "glove": "word2vec", "bahdanau": "seq2seq"}
     shared |= {"t5": "bert", "captioner": "captioning", "scst": "captioning"}
     shared |= {"show_attend_tell": "captioning", "hard_attention": "captioning"}
-    shared |= {"up_down": "captioning"}
-    shared |= {"show_attend_tell": "captioning", "dcgan": "gan"}
-    shared |= {"show_attend_tell": "captioning"}
-    shared |= {"stackgan": "gan_int_cls", "attngan": "gan_int_cls"}
-    shared |= {"show_attend_tell": "captioning", "vqvae": "vae", "vqgan": "vae"}
+    shared |= {"up_down": "captioning", "dcgan": "gan", "stackgan": "gan_int_cls"}
+    shared |= {"attngan": "gan_int_cls", "vqvae": "vae", "vqgan": "vae"}
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
 
