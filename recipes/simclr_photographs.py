@@ -18,8 +18,8 @@ from mmdl_lib.metrics.probe import linear_probe
 from mmdl_lib.models.resnet import ResNetConfig
 from mmdl_lib.models.simclr import SimCLR, SimCLRConfig
 
-# a stem of 3 x 3: with ImageNet's, whose first two layers leave 4 x 4 places of 16 x 16,
-# crops with and without colors lay within 0.02 (results/simclr.json, photographs)
+# a stem of 3 x 3: with ImageNet's, which leaves 4 x 4 of 16 x 16 places, crops with and
+# without colors lay within 0.02 (results/simclr.json, photographs)
 NET = ResNetConfig(block="basic", stages=(1, 1, 1), width=32, stem="cifar")
 COLOR = {"brightness": 0.6, "contrast": 0.6, "saturation": 0.8, "hue": 0.5}
 COLOR |= {"jitter": 1.0, "gray": 0.2}
