@@ -62,7 +62,7 @@ class DALLEConfig(Config):
 
 
 def _small(**changes) -> DALLEConfig:
-    sizes = {"vocab": 38, "text": 8, "codes": 128, "grid": 4, "width": 96, "depth": 3}
+    sizes = {"vocab": 38, "text": 8, "codes": 256, "grid": 8, "width": 96, "depth": 3}
     sizes |= {"heads": 3, "attention": "full"}
     return DALLEConfig(**sizes | changes)
 
@@ -151,13 +151,15 @@ class DALLE(Model):
     """
 
     PRESETS = {
-        "tiny": _small(vocab=26, text=6, codes=12, width=32, depth=2, heads=2),
+        "tiny": _small(
+            vocab=26, text=6, codes=12, grid=4, width=32, depth=2, heads=2
+        ),
         "tiny-sparse": _small(
-            vocab=26, text=6, codes=12, width=32, depth=3, heads=2,
+            vocab=26, text=6, codes=12, grid=4, width=32, depth=3, heads=2,
             attention="sparse", kernel=3,
         ),
         "large-object": _small(),
-        "shapes": _small(text=18, codes=256, grid=8, width=128, heads=4),
+        "shapes": _small(text=18, width=128, heads=4),
         "12B": DALLEConfig(),
     }  # fmt: skip
     LEARNED = {"main": 0.9}

@@ -22,10 +22,10 @@ Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017, arXiv
 - The loss is that of the paper for its size: the sum over pixels and beta times the sum
   over places, divided by the number of pixel values. What the paper calls beta
   stands here undivided.
-- `log_scale` is kept above -2: our pictures are drawn without noise, so that its best
+- `log_scale` is kept above -1: our pictures are drawn without noise, so that its best
   value would have no lower end.
-- `begin`: a short training from scratch ends with one code for all places. Ours starts
-  with codes that differ, as those of a VQ-VAE do that begin at vectors of the data.
+- A short training from scratch ends with one code for all places. Ours begins with
+  codes that differ (`begin`), and a first stage trains the decoder alone.
 - `fold`: our small sizes cut the picture into squares first and glue them last, which
   saves convolutions at full resolution. The released size has squares of one pixel.
 
@@ -46,7 +46,7 @@ from mmdl_lib.borders import check_image, check_integers, check_number
 from mmdl_lib.core import Config, Model
 
 EPS = 0.1  # how far pixels stay away from 0 and 1
-LEAST_LOG_SCALE = -2.0
+LEAST_LOG_SCALE = -1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +211,7 @@ class DVAE(Model):
             codes=12, beta=0.1,
         ),
         "large-object": DVAEConfig(
-            image_size=16, fold=2, kernel=1, groups=1, hidden=64, init=32, codes=128,
+            image_size=16, fold=2, kernel=1, groups=1, hidden=64, init=32, codes=256,
             beta=0.1,
         ),
         "shapes": DVAEConfig(
@@ -220,7 +220,8 @@ class DVAE(Model):
         ),
         "released": DVAEConfig(),
     }  # fmt: skip
-    LEARNED = {"main": 0.9}
+    STAGES = (("decoder",), ("main",))
+    LEARNED = {"decoder": 0.9, "main": 0.9}
 
     def __init__(self, config: DVAEConfig):
         super().__init__(config)
@@ -265,6 +266,10 @@ class DVAE(Model):
         last.weight.copy_(rearrange(2 * scale * found, "k c -> k c 1 1"))
         last.bias.copy_(-scale * found.square().sum(1))
 
+    def learners(self, phase: str = "main") -> list[nn.Module]:
+        """First the decoder alone learns what the codes stand for."""
+        return [self.decoder] if phase == "decoder" else [self]
+
     def scores(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k h2 w2"]:
         """How well each code fits each place of the grid.
 
@@ -290,7 +295,7 @@ class DVAE(Model):
 
         Args:
             batch: `image (b, 3, h, w)`.
-            phase: there is one.
+            phase: one loss for both.
             generator: of the Gumbel noise.
         """
         scores = self.scores(batch["image"])
