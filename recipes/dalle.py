@@ -17,10 +17,10 @@ from mmdl_lib.metrics.best_of_n import best_of_n
 from mmdl_lib.pretrained import small
 
 PICTURES, CAPTIONED = 4000, 12_000
-STEPS = {"dvae": (400, 600), "short": (150, 150), "dalle": 1500}
-PROMPTS, TRIES = 128, 16
+STEPS = {"dvae": (400, 400), "short": (80, 80), "dalle": 1200}
+PROMPTS = 96
+TRIES = {"scale 1": (1.0, 16), "scale 3": (3.0, 4)}  # scale of guidance, drafts
 BEST = (1, 2, 4, 8, 16)
-SCALES = (1.0, 3.0)
 
 
 def codes(seed: int, *, begun: bool) -> dict:
@@ -30,24 +30,27 @@ def codes(seed: int, *, begun: bool) -> dict:
     return oo.reconstruction(model, seed=2000 + seed)
 
 
-def draws(seed: int, *, scale: float) -> dict:
-    """Sixteen draws for each prompt; CLIP chooses, or the truth."""
+def draws(seed: int, *, scale: float, tries: int) -> dict:
+    """Several drafts for each caption; CLIP chooses, or the truth."""
     dalle, dvae = small.load("dalle", oo.WEIGHTS), small.load("dvae", oo.WEIGHTS)
     asked = oo.sample(lab.short(PROMPTS, least=8), seed=3000 + seed)
     liked, true, color = oo.judged(
-        *(dalle, dvae, asked), tries=TRIES, scale=scale, generator=generator(seed)
+        *(dalle, dvae, asked), tries=tries, scale=scale, generator=generator(seed)
     )
-    shown = {n: best_of_n(liked, n, judged=true) for n in BEST}
-    return {
+    counts = [n for n in BEST if n <= tries]
+    shown = {n: best_of_n(liked, n, judged=true) for n in counts}
+    found = {
         "by CLIP": shown,
-        "by the truth": {n: best_of_n(true, n) for n in BEST},
-        "color": {n: best_of_n(liked, n, judged=color) for n in BEST},
-        "CLIP": {n: best_of_n(liked, n) for n in BEST},
-        "first four": best_of_n(liked, 4, judged=true)
-        - best_of_n(liked, 1, judged=true),
-        "next twelve": best_of_n(liked, 16, judged=true)
-        - best_of_n(liked, 4, judged=true),
+        "by the truth": {n: best_of_n(true, n) for n in counts},
+        "color": {n: best_of_n(liked, n, judged=color) for n in counts},
+        "CLIP": {n: best_of_n(liked, n) for n in counts},
     }
+    if tries == 16:
+        found |= {
+            "first three": shown[4] - shown[1],
+            "next twelve": shown[16] - shown[4],
+        }
+    return found
 
 
 def dvae() -> dict:
@@ -78,7 +81,10 @@ LAB = lab.Lab(
             "begun at data": partial(codes, begun=True),
             "from scratch": partial(codes, begun=False),
         },
-        "draws": {f"scale {s:g}": partial(draws, scale=s) for s in SCALES},
+        "draws": {
+            name: partial(draws, scale=scale, tries=tries)
+            for name, (scale, tries) in TRIES.items()
+        },
     },
     once={"dvae": dvae, "dalle": dalle},
     claims=lab.read_claims(__file__),

@@ -211,7 +211,7 @@ class DVAE(Model):
             codes=12, beta=0.1,
         ),
         "large-object": DVAEConfig(
-            image_size=16, fold=2, kernel=1, groups=1, hidden=64, init=32, codes=256,
+            image_size=16, fold=2, kernel=1, groups=1, hidden=128, init=64, codes=256,
             beta=0.1,
         ),
         "shapes": DVAEConfig(
