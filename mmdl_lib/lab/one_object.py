@@ -71,7 +71,7 @@ def dvae(
     config = DVAE.PRESETS["large-object"]
     model = DVAE(type(config)(**{**vars(config), **changes}))
     if begun:
-        model.begin(to_float(image[:200]))
+        model.begin(to_float(image[:100]))
     batches = runs.rows(64, seed, image=image)
     for stage, (count, lr) in enumerate(zip(steps, (2e-2, 2e-3), strict=True)):
         watch = partial(_cool, steps=short(count)) if stage else None
@@ -134,19 +134,15 @@ def dalle(
     config = DALLE.PRESETS["large-object"]
     net = DALLE(type(config)(**{**vars(config), **changes}))
     codes = encoded(model, scenes.render(SIDE))
-    batches = runs.rows(
-        32, seed, change=_dropped, tokens=tokens, mask=mask, codes=codes
-    )
+    batches = runs.rows(32, seed, change=_silent, tokens=tokens, mask=mask, codes=codes)
     history = runs.train(net, batches, steps=steps, lr=2e-3, seed=seed)
     return net.eval(), history
 
 
-def _dropped(batch: dict, random: torch.Generator) -> dict:
-    """Some captions become "", of which only start and end are left."""
+def _silent(batch: dict, random: torch.Generator) -> dict:
+    """Some captions are left out."""
     gone = torch.rand(len(batch["tokens"]), generator=random) < EMPTY
-    tokens, mask = batch["tokens"].clone(), batch["mask"].clone()
-    tokens[gone, 1], mask[gone, 2:] = 2, False
-    return batch | {"tokens": tokens, "mask": mask}
+    return batch | {"silent": gone}
 
 
 @torch.no_grad()

@@ -282,11 +282,15 @@ class DALLE(Model):
         """(text + 7 picture) / 8 in nats a token, each a mean over its own places.
 
         Args:
-            batch: `tokens (b, t)`, `mask (b, t)`, `codes (b, n)`.
+            batch: `tokens (b, t)`, `mask (b, t)`, `codes (b, n)`; and perhaps
+                `silent (b,)`, True = learn this picture behind an empty text, which is
+                what guidance needs.
             phase: there is one.
             generator: not used: nothing is random.
         """
         words = self.filled(batch["tokens"], batch["mask"])
+        if "silent" in batch:
+            words = torch.where(batch["silent"][:, None], self.pads(), words)
         text, picture = self.told(words, batch["codes"])
         text = F.cross_entropy(text.flatten(0, 1), words.flatten())
         picture = F.cross_entropy(picture.flatten(0, 1), batch["codes"].flatten())

@@ -169,6 +169,19 @@ def test_the_two_losses_are_those_of_one_table():
     assert torch.isclose(terms["picture"], nats[:, 6:].mean())
 
 
+def test_a_silent_row_is_learned_behind_the_text_that_guidance_reads():
+    model, batch = make(), batch_of(make())
+    silent = torch.tensor([True, False, False, True])
+    words = model.filled(batch["tokens"], batch["mask"])
+    words[silent] = model.pads()
+    text, picture = model.told(words, batch["codes"])
+    picture = F.cross_entropy(picture.mT, batch["codes"])
+    terms = model.loss(batch | {"silent": silent})
+    assert torch.isclose(terms["picture"], picture)
+    assert torch.isclose(terms["text"], F.cross_entropy(text.mT, words))
+    assert not torch.isclose(model.loss(batch)["picture"], picture)
+
+
 # drawing
 
 
