@@ -174,7 +174,7 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared = {"alexnet": "history", "perceptron": "history", "dino": "byol"}
     shared |= {"fasttext": "word2vec", "glove": "word2vec", "bahdanau": "seq2seq"}
     shared |= {"t5": "bert", "captioner": "captioning", "scst": "captioning"}
-    shared |= {"show_attend_tell": "captioning"}
+    shared |= {"show_attend_tell": "captioning", "dvae": "dalle"}
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
 
