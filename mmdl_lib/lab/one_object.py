@@ -160,23 +160,41 @@ def drawn(
     return model.decode(codes)
 
 
+def drafts(
+    net: DALLE,
+    model: DVAE,
+    captions: list[str],
+    *,
+    tries: int,
+    scale: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> tuple[Float[Tensor, "b m 3 h w"], Float[Tensor, "b m"]]:
+    """Several pictures for each caption, 16 x 16, and how CLIP likes each: cosines."""
+    images, liked = [], []
+    text = F.normalize(clip_text(captions).values, dim=1)
+    for _ in range(tries):
+        image = drawn(net, model, captions, scale=scale, generator=generator)
+        seen = F.normalize(clip_image(larger(image)).values, dim=1)
+        images.append(image)
+        liked.append((seen * text).sum(1))
+    return torch.stack(images, 1), torch.stack(liked, 1)
+
+
 def judged(
     net: DALLE,
     model: DVAE,
     asked: Scenes,
     *,
     tries: int,
-    scale: float,
-    generator: torch.Generator,
+    scale: float = 1.0,
+    generator: torch.Generator | None = None,
 ) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m"], Float[Tensor, "b m"]]:
-    """For each prompt and draw: CLIP's cosine; color and shape right; color right."""
-    said, columns = texts(asked), []
-    text = F.normalize(clip_text(said).values, dim=1)
-    for _ in range(tries):
-        image = larger(drawn(net, model, said, scale=scale, generator=generator))
-        near = (F.normalize(clip_image(image).values, dim=1) * text).sum(1)
-        columns.append(torch.stack([near, *right(image, asked)]))
-    return tuple(torch.stack(columns, -1).float())
+    """For each prompt and draft: CLIP's cosine; color and shape right; color right."""
+    how = {"tries": tries, "scale": scale, "generator": generator}
+    images, liked = drafts(net, model, texts(asked), **how)
+    found = [right(larger(image), asked) for image in images.unbind(1)]
+    both, color = (torch.stack(part, 1) for part in zip(*found, strict=True))
+    return liked, both, color
 
 
 def right(image: Tensor, asked: Scenes) -> tuple[Tensor, Tensor]:
