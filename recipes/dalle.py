@@ -17,7 +17,7 @@ from mmdl_lib.metrics.best_of_n import best_of_n
 from mmdl_lib.pretrained import small
 
 PICTURES, CAPTIONED = 4000, 12_000
-STEPS = {"dvae": (400, 400), "short": (80, 80), "dalle": 1500}
+STEPS = {"dvae": (400, 300), "short": (60, 60), "dalle": 1200}
 PROMPTS = 96
 TRIES = {"scale 1": (1.0, 16), "scale 3": (3.0, 4)}  # scale of guidance, drafts
 BEST = (1, 2, 4, 8, 16)
