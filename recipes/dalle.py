@@ -19,7 +19,11 @@ from mmdl_lib.pretrained import small
 PICTURES, CAPTIONED = 4000, 12_000
 STEPS = {"dvae": (400, 300), "short": (60, 60), "dalle": 1200}
 PROMPTS = 96
-TRIES = {"scale 1": (1.0, 16), "scale 3": (3.0, 4)}  # scale of guidance, drafts
+DRAWS = {
+    "scale 1": {"tries": 16},
+    "scale 3": {"tries": 4, "scale": 3.0},
+    "temperature 0.8": {"tries": 16, "temperature": 0.8},
+}
 BEST = (1, 2, 4, 8, 16)
 
 
@@ -30,12 +34,12 @@ def codes(seed: int, *, begun: bool) -> dict:
     return oo.reconstruction(model, seed=2000 + seed)
 
 
-def draws(seed: int, *, scale: float, tries: int) -> dict:
+def draws(seed: int, *, tries: int, **how) -> dict:
     """Several drafts for each caption; CLIP chooses, or the truth."""
     dalle, dvae = small.load("dalle", oo.WEIGHTS), small.load("dvae", oo.WEIGHTS)
     asked = oo.sample(lab.short(PROMPTS, least=8), seed=3000 + seed)
     liked, true, color = oo.judged(
-        *(dalle, dvae, asked), tries=tries, scale=scale, generator=generator(seed)
+        *(dalle, dvae, asked), tries=tries, generator=generator(seed), **how
     )
     counts = [n for n in BEST if n <= tries]
     shown = {n: best_of_n(liked, n, judged=true) for n in counts}
@@ -81,10 +85,7 @@ LAB = lab.Lab(
             "begun at data": partial(codes, begun=True),
             "from scratch": partial(codes, begun=False),
         },
-        "draws": {
-            name: partial(draws, scale=scale, tries=tries)
-            for name, (scale, tries) in TRIES.items()
-        },
+        "draws": {name: partial(draws, **how) for name, how in DRAWS.items()},
     },
     once={"dvae": dvae, "dalle": dalle},
     claims=lab.read_claims(__file__),

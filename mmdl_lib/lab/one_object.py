@@ -151,13 +151,12 @@ def drawn(
     model: DVAE,
     captions: list[str],
     *,
-    scale: float = 1.0,
     generator: torch.Generator | None = None,
+    **how,
 ) -> Float[Tensor, "b 3 h w"]:
-    """One picture for each caption, 16 x 16."""
+    """One picture for each caption, 16 x 16; `how` goes to `DALLE.sample`."""
     tokens, mask = tokenizer()(captions)
-    codes = net.sample(tokens, mask, scale=scale, generator=generator)
-    return model.decode(codes)
+    return model.decode(net.sample(tokens, mask, generator=generator, **how))
 
 
 def drafts(
@@ -166,14 +165,14 @@ def drafts(
     captions: list[str],
     *,
     tries: int,
-    scale: float = 1.0,
     generator: torch.Generator | None = None,
+    **how,
 ) -> tuple[Float[Tensor, "b m 3 h w"], Float[Tensor, "b m"]]:
     """Several pictures for each caption, 16 x 16, and how CLIP likes each: cosines."""
     images, liked = [], []
     text = F.normalize(clip_text(captions).values, dim=1)
     for _ in range(tries):
-        image = drawn(net, model, captions, scale=scale, generator=generator)
+        image = drawn(net, model, captions, generator=generator, **how)
         seen = F.normalize(clip_image(larger(image)).values, dim=1)
         images.append(image)
         liked.append((seen * text).sum(1))
@@ -186,12 +185,12 @@ def judged(
     asked: Scenes,
     *,
     tries: int,
-    scale: float = 1.0,
     generator: torch.Generator | None = None,
+    **how,
 ) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m"], Float[Tensor, "b m"]]:
     """For each prompt and draft: CLIP's cosine; color and shape right; color right."""
-    how = {"tries": tries, "scale": scale, "generator": generator}
-    images, liked = drafts(net, model, texts(asked), **how)
+    options = {"tries": tries, "generator": generator, **how}
+    images, liked = drafts(net, model, texts(asked), **options)
     found = [right(larger(image), asked) for image in images.unbind(1)]
     both, color = (torch.stack(part, 1) for part in zip(*found, strict=True))
     return liked, both, color
