@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from mmdl_lib.core import generator
-from mmdl_lib.models.dalle import DALLE, DALLEConfig, attention_mask, kinds
+from mmdl_lib.models.dalle import DALLE, DALLEConfig, Drawn, attention_mask, kinds
+from mmdl_lib.nn import decode
 
 PRESETS = ["tiny", "tiny-sparse"]
 each = pytest.mark.parametrize("name", PRESETS)
@@ -199,9 +200,23 @@ def test_code_by_code_with_a_cache_is_the_whole_row_at_once(name):
 
 
 def drawn(model, words, alone=None):
-    from mmdl_lib.models.dalle import Drawn
-
     return Drawn(model.read(words), alone, -1)
+
+
+@each
+def test_rows_that_are_taken_from_a_cache_go_on_as_they_would_have(name):
+    model, batch = make(name), batch_of(make(name))
+    words, rows = model.filled(batch["tokens"], batch["mask"]), torch.tensor([2, 0])
+    state, now = drawn(model, words), words[:, -1]
+    for i, code in enumerate(batch["codes"].unbind(1)):
+        if i == 7:
+            some = decode.select(state, rows)
+        if i >= 7:
+            found, some = model.step(now[rows], some)
+        step, state = model.step(now, state)
+        if i >= 7:
+            assert torch.allclose(found, step[rows], atol=1e-5)
+        now = code
 
 
 @each
