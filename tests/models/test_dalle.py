@@ -89,6 +89,14 @@ def test_at_full_size_a_row_has_256_text_places_and_1024_codes():
     assert round(sum(p.numel() for p in model.parameters()) / 1e9, 1) == 12.3
 
 
+def test_a_code_knows_its_line_and_its_column():
+    model = make()
+    found = model.placed(torch.full((1, 7), 3), 5)[0] - model.codes.weight[3]
+    for i, place in enumerate(range(5, 12)):
+        where = model.rows.table[place // 4] + model.columns.table[place % 4]
+        assert torch.allclose(found[i], where, atol=1e-6)
+
+
 # who sees whom
 
 
@@ -222,7 +230,8 @@ def test_rows_that_are_taken_from_a_cache_go_on_as_they_would_have(name):
 @each
 def test_a_guided_step_is_that_of_two_rows(name):
     model, batch = make(name), batch_of(make(name))
-    words = model.filled(batch["tokens"], batch["mask"])
+    tokens = torch.arange(24).reshape(4, 6)  # no pad at the last place
+    words = model.filled(tokens, tokens >= 0)
     empty = model.pads().expand_as(words)
     told, alone = (
         model.told(w, batch["codes"])[1].log_softmax(-1) for w in (words, empty)
