@@ -97,6 +97,22 @@ def test_a_code_knows_its_line_and_its_column():
         assert torch.allclose(found[i], where, atol=1e-6)
 
 
+@each
+def test_no_place_sees_the_token_that_it_is_to_guess(name):
+    model, batch = make(name), batch_of(make(name))
+    words = torch.arange(24).reshape(4, 6)
+    for i in range(6):
+        other = words.clone()
+        other[:, i] = (other[:, i] + 1) % 26
+        one, two = (model.told(w, batch["codes"])[0] for w in (words, other))
+        assert torch.equal(one[:, : i + 1], two[:, : i + 1])
+    changed = batch["codes"].clone()
+    changed[:, 5] = (changed[:, 5] + 1) % 12
+    one, two = (model.told(words, c)[1] for c in (batch["codes"], changed))
+    assert torch.equal(one[:, :6], two[:, :6])
+    assert not torch.equal(one[:, 6:], two[:, 6:])
+
+
 # who sees whom
 
 
