@@ -177,6 +177,7 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared |= {"show_attend_tell": "captioning", "hard_attention": "captioning"}
     shared |= {"up_down": "captioning", "dcgan": "gan", "stackgan": "gan_int_cls"}
     shared |= {"attngan": "gan_int_cls", "vqvae": "vae", "vqgan": "vae"}
+    shared |= {"dvae": "dalle"}
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
 
