@@ -21,7 +21,7 @@ arXiv 1711.10485.
   scores are gamma2 times as large.
 - The defaults of the gammas are the released 4, 5 and 10.
 - A discriminator pays (real + conditional real) / 2 + (fake + conditional fake +
-  wrong) / 3, as in the released code; the paper's formulas have no wrong pair.
+  wrong) / 3, as in the released code.
 - Words by a GRU in one direction, where the paper reads in both; regions by a small
   convnet where the paper takes Inception.
 - Other rows with an equal text are left out of the matching loss; the released code

@@ -229,14 +229,15 @@ def matching_penalty(
     """DF-GAN's matching-aware gradient penalty (Tao et al., arXiv 2008.05865).
 
     It makes D flat around real pictures with their own texts, so that a generator which
-    comes near finds its way. Not part of GAN-INT-CLS.
+    comes near finds its way. Not part of GAN-INT-CLS. We add the lengths of both
+    slopes; the released code lays them end to end and takes one length.
 
     Args:
         judge: D, a number for each picture and its text.
         image: real pictures.
         embedding: of their own texts.
-        weight: k of that paper.
-        power: p of that paper.
+        weight: k, 2 in the released code.
+        power: p, 6 in the released code.
     """
     image, embedding = (x.detach().requires_grad_() for x in (image, embedding))
     total = judge(image, embedding).sum()
