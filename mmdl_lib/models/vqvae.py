@@ -19,6 +19,8 @@ NeurIPS 2017, arXiv 1711.00937.
   two convolutions with stride 2, then residual blocks without norms.
 - The prior over the grid of numbers (in the paper a PixelCNN) is not here.
 - The reconstruction is judged by squared error, with equal weight to all pixels.
+- Each term of the loss is a mean over its numbers, where eq. (3) has sums: that
+  multiplies beta by the numbers of a picture over those of its vectors.
 - `MovingVQVAE` learns its codes as moving averages (appendix A.1) and may revive dead
   ones, which the paper does not.
 

@@ -78,8 +78,8 @@ class Codebook(nn.Module):
     Args:
         size: number of codes, K.
         width: their length, D.
-        spread: codes start uniform in +-spread; by default 1 / K, as in the authors'
-            code.
+        spread: codes start uniform in +-spread; by default 1 / K, as in the code of
+            VQGAN's authors (those of the VQ-VAE start wider, by the length of a code).
 
     Example:
         >>> book = Codebook(16, 4)
