@@ -3,7 +3,7 @@
 Command: python recipes/vae.py           (all that is missing)
          python recipes/vae.py codes:0   (one group, one seed)
          python recipes/vae.py summary   (the claims)
-Expected: about 8 minutes on a quiet core. The digits' VAE keeps its units with the
+Expected: about 15 minutes on a quiet core. The digits' VAE keeps its units with the
 right sums and loses all of them with a mean over pixels; codes that start in one place
 are mostly never used; the adversary gives color and speckle. Writes
 vae_board, vqvae_shapes, vqvae_few, vqgan_shapes and vqvae_clipart (weights), the values
@@ -146,7 +146,7 @@ def tokens() -> dict:
     model = fresh(MovingVQVAE, MovingVQVAE.PRESETS["shapes"], 0)
     began = time.process_time()
     with torch.enable_grad():
-        lab.train(model, lab.rows(64, 0, image=train), steps=700, lr=2e-3)
+        lab.train(model, lab.rows(64, 0, image=train), steps=4000, lr=2e-3)
     minutes = (time.process_time() - began) / 60
     lab.save_weights(model, "vqvae", "shapes")
     model.eval()
