@@ -13,7 +13,8 @@ def exercise_1(answer) -> None:
     """Predict: which beta do two means amount to?
 
     A loss takes the mean of the squared error over the 3 x 32 x 32 numbers of a picture
-    and the mean of the KL over 64 units. Which beta does it have?
+    and the mean of the KL over 64 units. Up to its scale it is the sum of squared
+    errors plus beta times the sum of the KL. Which beta?
 
     Raises:
         Hint: one of the two means forgotten, a product, the other way round.
