@@ -21,6 +21,8 @@ Text-to-Image Generation", ICML 2021, arXiv 2102.12092 (its second stage).
 - Words are not byte pairs, and no captions are changed at random in training.
 - Full size: 64 blocks of 12 x 3968^2 numbers are 12.09 billion. The paper prints 12
   billion; with vectors and heads we count 12.3.
+- The number of heads, the order of the patterns and the side of the square could not
+  be checked against the paper.
 - `sample` can be guided towards its text as later models are; the paper cannot.
 
 **Builds on** `gpt` (its block), `dvae` (which makes the codes)
