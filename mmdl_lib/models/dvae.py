@@ -24,7 +24,7 @@ Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017, arXiv
   stands here undivided.
 - `log_scale` is kept above -1: our pictures are drawn without noise, so that its best
   value would have no lower end.
-- A short training from scratch ends with one code for all places. Ours begins with
+- A short training from scratch ends with few codes in use. Ours begins with
   codes that differ (`begin`), and a first stage trains the decoder alone.
 - `fold`: our small sizes cut the picture into squares first and glue them last, which
   saves convolutions at full resolution. The released size has squares of one pixel.
