@@ -46,6 +46,14 @@ def modes(
 
     Raises:
         ValueError: no points or no middles, other widths, numbers that are not finite.
+
+    Example:
+        >>> # two of three points lie on the first mode, the third on neither
+        >>> points = torch.tensor([[0.0, 0.0], [0.1, 0.0], [1.0, 1.0]])
+        >>> centers = torch.tensor([[0.0, 0.0], [2.0, 2.0]])
+        >>> found = modes(points, centers, deviation=0.1)
+        >>> found.found, round(found.good, 2)
+        (1, 0.67)
     """
     check_numbers("points", points, "n d")
     check_numbers("centers", centers, "k d")

@@ -14,6 +14,16 @@ from mmdl_lib.nn.codebook import (
     straight_through,
 )
 
+OURS = {"ours": "mmdl_lib.models.vqvae", "tolerance": 1e-5}
+TAMING = {
+    "package": "taming-transformers-rom1504",
+    "reference": "taming-transformers (authors of VQGAN)",
+}
+AVERAGES = {
+    "package": "vector-quantize-pytorch",
+    "reference": "vector-quantize-pytorch",
+}
+
 
 def vectors(d=4):
     return torch.randn(3, d, 5, 5, generator=generator(0))
@@ -53,9 +63,11 @@ def both(legacy):
     )
 
 
-def test_codes_losses_and_gradients_are_those_of_taming_transformers():
+def test_codes_losses_and_gradients_are_those_of_taming_transformers(agree):
     theirs, ours = both(legacy=False)
-    assert all(torch.allclose(a, b) for a, b in zip(theirs, ours, strict=True))
+    names = ("loss", "gradient for the vectors", "gradient for the codes")
+    for name, mine, other in zip(names, ours, theirs, strict=True):
+        agree(f"codebook, {name}", mine, other, **OURS, **TAMING)
 
 
 def test_its_default_has_beta_on_the_other_side():
@@ -84,7 +96,7 @@ def moving(decay=0.9, size=8, d=4):
     return peer.train(), book
 
 
-def test_moving_averages_are_those_of_vector_quantize_pytorch():
+def test_moving_averages_are_those_of_vector_quantize_pytorch(agree):
     peer, book = moving()
     for step in range(5):
         z = torch.randn(3, 7, 4, generator=generator(10 + step))
@@ -99,6 +111,13 @@ def test_moving_averages_are_those_of_vector_quantize_pytorch():
         assert torch.allclose(inner.cluster_size[0], book.count, atol=1e-5)
         assert torch.allclose(inner.embed_avg[0], book.total, atol=1e-5)
         assert torch.allclose(inner.embed[0], book.codes, atol=1e-4)
+    agree(
+        "codebook, codes after five steps",
+        book.codes,
+        inner.embed[0],
+        **OURS | {"tolerance": 1e-4},
+        **AVERAGES,
+    )
 
 
 def test_the_parity_of_averages_notices_another_decay():
