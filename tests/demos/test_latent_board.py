@@ -108,9 +108,7 @@ def test_sliders_and_mouse_move_and_the_picture_follows(page):
 
 def test_the_walk_goes_on_until_it_is_stopped(page):
     page.get_by_role("button", name="Walk around").click()
-    page.wait_for_function(
-        "!document.querySelector('[role=status]').textContent.startsWith('At 0.0')"
-    )
+    page.get_by_role("status").filter(has_not_text="At 0.0 and 0.0").wait_for()
     page.get_by_role("button", name="Stop").click()
     said = status(page)
     page.wait_for_timeout(400)
