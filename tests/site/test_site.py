@@ -197,7 +197,7 @@ def test_the_first_tab_skips_to_the_text(visit, address):
     page, _ = visit(address + CLIP)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert page.url.endswith("#main-content")
+    page.wait_for_url("**/*#main-content", timeout=PATIENCE)
     page.close()
 
 
