@@ -22,7 +22,8 @@ ANSWERS |= {"next_token": "Likeliest:", "masked_words": "Likeliest:"}
 ANSWERS |= {"caption_scores": "scores higher in"}
 ANSWERS |= {"words": "nearest of all words", "alignment": "here, the diagonal"}
 ANSWERS |= {"captioner": "It says:", "latent_board": "the nearest new digit"}
-ANSWERS |= {"gan_ring": "of the points"}
+ANSWERS |= {"gan_ring": "of the points", "codebook": "are not as they were"}
+ANSWERS |= {"dalle": "codes are written"}
 # how it begins, where there is nothing to load
 BUTTONS = {"collapse": "Train for", "clip_table": "Three different things"}
 BUTTONS |= {"alignment": "Next clause", "caption_scores": "Colors swapped"}
