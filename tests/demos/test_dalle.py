@@ -305,6 +305,28 @@ def test_the_same_module_shows_what_the_kernel_answers(live, nets):
     page.close()
 
 
+def test_an_old_draft_asks_for_no_further_code(live):
+    widget, asked = demos.dalle(), []
+    answer = widget.answer
+    widget.answer = lambda message: (asked.append(message), answer(message))[1]
+    page, faults = live(widget, ["facts"])
+    settled(page, FIRST, 1)
+    asked.clear()
+    slow = "slowness => { window.slowness = slowness; }"
+    page.evaluate(slow, 500)  # so that the first line is far from whole
+    page.get_by_role("button", name="a red star", exact=True).click()
+    page.wait_for_timeout(700)
+    page.get_by_role("button", name="a pink moon", exact=True).click()
+    page.evaluate(slow, 0)
+    settled(page, "a pink moon", 1)
+    rows = [tuple(m["words"]) for m in asked if "words" in m]
+    old, new = rows[0], rows[-1]
+    assert old != new and old not in rows[rows.index(new) :]
+    assert rows.count(old) < 8 and rows.count(new) == 64
+    assert faults == []
+    page.close()
+
+
 def test_the_file_is_what_the_recipe_writes(monkeypatch, nets):
     monkeypatch.syspath_prepend(ROOT / "recipes")
     assert importlib.import_module("dalle_demo").facts(*nets) == FACTS
