@@ -2,11 +2,14 @@
 
 from functools import cache
 
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmdl_lib.borders import check_image, check_same_length
 from mmdl_lib.data import shapes
+from mmdl_lib.models.vae import VAE, VAEConfig
 from mmdl_lib.pretrained import small
 
 SIDE = 16  # pixels of the small world
@@ -66,3 +69,49 @@ def perception(image: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         x = conv(x).relu()
         found.append(x)
     return found
+
+
+class BinaryVAE(VAE):
+    """A VAE of pixels that are -1 or 1: p(x|z) is a Bernoulli for each, as in the paper
+    for digits. `log_sigma` is not used."""
+
+    def log_likelihood(
+        self, image: Float[Tensor, "b c h w"], z: Float[Tensor, "b j"]
+    ) -> Float[Tensor, " b"]:
+        """log p(x|z), summed over the pixels of each picture, in nats."""
+        logits, ink = self.logits(image, z), (image + 1) / 2
+        nats = F.binary_cross_entropy_with_logits(logits, ink, reduction="none")
+        return -nats.flatten(1).sum(1)
+
+    def logits(self, image, z: Float[Tensor, "b j"]) -> Float[Tensor, "b c h w"]:
+        """Of ink at each pixel, from the code alone."""
+        return self.decode(z)
+
+
+class SeeingVAE(BinaryVAE):
+    """The same with a decoder that sees, for each pixel, all pixels before it.
+
+    p(x|z) is a product over the pixels in reading order. A hidden unit has a number m
+    and sees the m pixels before; pixel i hears the units whose number is at most i.
+    That is one masked net for all pixels at once (MADE, Germain et al. 2015).
+    """
+
+    HIDDEN = 8  # units for each pixel
+
+    def build(self, c: VAEConfig) -> None:
+        """The encoder and decoder of VAE, and the way from earlier pixels."""
+        super().build(c)
+        pixel = torch.arange(c.channels * c.image_size**2)
+        number = pixel.repeat_interleave(self.HIDDEN)[:, None]
+        self.register_buffer("sees", (pixel < number).float())
+        self.register_buffer("hears", (pixel[:, None] >= number.T).float())
+        self.enter = nn.Linear(len(pixel), len(number))
+        self.code = nn.Linear(c.latent, len(number), bias=False)
+        self.leave = nn.Linear(len(number), len(pixel))
+
+    def logits(self, image, z: Float[Tensor, "b j"]) -> Float[Tensor, "b c h w"]:
+        """Of ink at each pixel, given the pixels before it and the code."""
+        x = F.linear(image.flatten(1), self.enter.weight * self.sees, self.enter.bias)
+        x = (x + self.code(z)).tanh()
+        x = F.linear(x, self.leave.weight * self.hears, self.leave.bias)
+        return self.decode(z) + x.view_as(image)
