@@ -340,7 +340,9 @@ class Diffusion(nn.Module):
 
 
 def guided(
-    told: Float[Tensor, "b *shape"], empty: Float[Tensor, "b *shape"], scale: float
+    told: Float[Tensor, "b *shape"],
+    empty: Float[Tensor, "b *shape"],
+    scale: float | int,
 ) -> Float[Tensor, "b *shape"]:
     """Classifier-free guidance: away from what is said without a text.
 
