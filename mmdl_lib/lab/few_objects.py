@@ -117,10 +117,15 @@ def train(
         sample(short(n, least=100), k, seed=1000 * seed + 100 + k)
         for k, n in zip((1, 2), sizes, strict=True)
     ]
+    return fitted(model, batches(*scenes, seed=seed), seed=seed, steps=steps, **how)
+
+
+def fitted(model, batches: Callable, *, seed: int, steps: int, **how) -> History:
+    """The same training on other batches."""
     model.to(memory_format=torch.channels_last)
     options = {"lr": 1.5e-3, "schedule": held, "weight_decay": 0.01, "ema": 0.999}
     options |= {"optimizer": OPTIMIZER, "seed": seed, **how}
-    history = runs.train(model, batches(*scenes, seed=seed), steps=steps, **options)
+    history = runs.train(model, batches, steps=steps, **options)
     model.load_state_dict(history.average)
     model.to(memory_format=torch.contiguous_format)
     model.eval()

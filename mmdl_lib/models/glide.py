@@ -30,9 +30,10 @@ ICML 2022, arXiv 2112.10741.
   batch has such labels.
 - An empty caption is one learned vector; in the paper it is a row of padding.
 
-**Builds on** `nn.diffusion` (the process, guidance), `nn.unet`
+**Builds on** `ddpm` (a gradient as guide), `nn.diffusion` (the process), `nn.unet`
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -44,6 +45,7 @@ from torch import Tensor, nn
 
 from mmdl_lib.borders import check_image, check_integers, check_mask, check_number
 from mmdl_lib.core import Config, Model
+from mmdl_lib.models.ddpm import toward
 from mmdl_lib.nn import Transformer
 from mmdl_lib.nn.diffusion import Diffusion, guided, known
 from mmdl_lib.nn.positions import LearnedPositions
@@ -178,6 +180,10 @@ class GLIDE(Model):
                 side=8, patch=2, widths=(16, 32), head_width=16, context=64
             ),
         ),
+        "large-object": _small(
+            16, text=8, neighbors=1,
+            net=PatchUNetConfig(side=16, patch=2, widths=(48, 64), context=64),
+        ),
         "shapes": _small(facts=(8, 8, 8, 8, 2)),
         "shapes-inpaint": _small(role="inpaint", facts=(8, 8, 8, 8, 2)),
         "base": GLIDEConfig(),
@@ -306,6 +312,8 @@ class GLIDE(Model):
             return partial(self._say, told, beside=beside)
         everyone = torch.ones(len(tokens), dtype=torch.bool, device=tokens.device)
         empty = self.read(tokens, mask, everyone)
+        if scale == 0:
+            return partial(self._say, empty, beside=beside)
 
         # eq. (8): eps(x | nothing) + s (eps(x | c) - eps(x | nothing))
         def say(x, step):
@@ -327,6 +335,8 @@ class GLIDE(Model):
         steps: int = 20,
         eta: float | int = 0.0,
         beside: dict | None = None,
+        pull: Callable[[Tensor, Tensor], Tensor] | None = None,
+        pull_scale: float | int = 1.0,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "b c h w"]:
         """Random pictures for captions.
@@ -339,6 +349,7 @@ class GLIDE(Model):
             beside: what the role needs, as in a batch: `image` and `known` of an
                 inpainting model (known pixels come back as they are), `low`. Without
                 it, nothing is known.
+            pull, pull_scale: guidance by a gradient, such as `NoisedCLIP.liking`.
             generator: of all noise.
 
         Raises:
@@ -356,6 +367,8 @@ class GLIDE(Model):
         if beside is not None and self.config.role == "inpaint":
             settled["settle"] = known(beside["image"], beside["known"])
         say = self.guided(tokens, mask, scale, extra)
+        if pull is not None:
+            say = toward(say, pull, self.diffusion, pull_scale)
         shape = len(tokens), self.config.net.outputs, size, size
         x = torch.randn(shape, generator=generator, **how)
         how = {"steps": steps, "eta": eta, "generator": generator}

@@ -247,6 +247,19 @@ def test_skipped_steps_have_the_variance_of_the_pair_and_not_of_one_beta():
     assert process.variance(80, 79) < 0.5 * process.variance(80, 40)
 
 
+def test_eta_is_the_share_of_the_deviation_and_the_direction_gives_way():
+    process = Diffusion("linear", 100)
+    zero, one = torch.zeros(1), torch.ones(1)
+    for eta in (0.25, 0.5, 1.0):
+        got = process.back(zero, zero, 80, 60, eta=eta, noise=one)
+        assert torch.isclose(got, torch.tensor(eta * process.variance(80, 60) ** 0.5))
+        # x is noise alone: direction and new noise have all of the spread
+        turned = process.back(
+            process.level(80)[1] * one, zero, 80, 60, eta=eta, noise=zero
+        )
+        assert torch.isclose(turned**2 + got**2, one * process.level(60)[1] ** 2)
+
+
 def test_the_last_step_gives_the_picture_without_noise():
     process = Diffusion("linear", 100)
     x0, x = normal(2, 3), normal(2, 3, seed=1)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mmdl_lib.core import generator
 from mmdl_lib.nn.unet import (
@@ -83,6 +84,21 @@ def test_a_new_net_says_nothing_and_its_branches_let_all_through():
         block = ResBlock(16, 16, 9, step=step, groups=8)
         assert torch.equal(block(x, e), x)
     assert torch.equal(Attention2d(16, groups=8)(x), x)
+
+
+def test_a_step_that_scales_also_shifts_and_one_that_is_added_comes_first():
+    x, e = torch.randn(2, 8, 4, 4, generator=generator(0)), torch.zeros(2, 3)
+    block = loud(ResBlock(8, 8, 3, step="scale", groups=2))
+    y = block.norm2(block.conv1(F.silu(block.norm1(x))))
+    scale, shift = block.step(F.silu(e))[..., None, None].chunk(2, 1)
+    wanted = x + block.conv2(F.silu(y * (1 + scale) + shift))
+    assert torch.allclose(block(x, e), wanted, atol=1e-6)
+    assert scale.abs().min() > 1e-3 and shift.abs().min() > 1e-3
+    block = loud(ResBlock(8, 8, 3, groups=2))
+    y = block.conv1(F.silu(block.norm1(x))) + block.step(F.silu(e))[..., None, None]
+    assert torch.allclose(
+        block(x, e), x + block.conv2(F.silu(block.norm2(y))), atol=1e-6
+    )
 
 
 @each_reader
