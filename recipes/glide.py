@@ -34,7 +34,7 @@ ASKED = 96
 LEVELS = (0, 200, 400, 600, 800, 950)
 PULLS = {"noised": 1.0, "clean": 1.0}
 DRAWS = {f"scale {s}": {"scale": s} for s in (0, 1, 2, 4, 8)}
-DRAWS |= {"100 steps": {"scale": 2, "steps": 100}}
+DRAWS |= {f"{n} steps": {"scale": 2, "steps": n} for n in (2, 100)}
 DRAWS |= {"ancestral": {"scale": 2, "eta": 1}}
 
 
