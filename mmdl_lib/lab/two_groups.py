@@ -81,3 +81,25 @@ def walk(
     watch = {"watch": lambda step, x, x0: places.append(x.clone())}
     end = process.sample(net, x, settle=lambda x0: x0, **watch, **how)
     return torch.stack([*places, end])
+
+
+def shares(x: Float[Tensor, "b 2"]) -> list[float]:
+    """How many of the points are nearest to each cloud, as shares."""
+    return (nearest(x).bincount(minlength=3) / len(x)).tolist()
+
+
+def nearest(x: Float[Tensor, "b 2"]) -> Int[Tensor, " b"]:
+    """The number of the cloud whose center is nearest."""
+    return torch.cdist(x, MEANS).argmin(1)
+
+
+def unscaled(steps: int) -> Diffusion:
+    """A wrong chain: `steps` of DDPM's betas for a thousand, so that much is left."""
+    process = Diffusion("linear", steps)
+    beta = torch.linspace(1e-4, 0.02, steps, dtype=torch.float64)
+    alpha_bar = (1 - beta).cumprod(0)
+    process.table = alpha_bar.tolist()
+    process.alpha_bar = alpha_bar.float()
+    process.signal = process.alpha_bar.sqrt()
+    process.spread = (1 - process.alpha_bar).sqrt()
+    return process

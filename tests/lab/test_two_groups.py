@@ -60,3 +60,19 @@ def test_walks_end_in_the_clouds_by_their_shares():
     # four standard errors of a difference of shares
     assert (near - real).abs().max() < 0.045
     assert abs(end.std(0) - true.std(0)).max() < 0.03
+
+
+def test_a_chain_whose_betas_are_not_scaled_leaves_a_third_of_the_picture():
+    short = plane.unscaled(100)
+    assert abs(short.table[-1] - 0.364) < 1e-3
+    assert torch.allclose(short.signal**2 + short.spread**2, torch.ones(100))
+    ends = []
+    for process in (Diffusion("linear", 100), short):
+        end = plane.walk(process, plane.best(process), points(3000), steps=100)[-1]
+        ends.append(abs(plane.shares(end)[0] - 0.5))
+    assert ends[0] < 0.04
+
+
+def test_shares_count_the_nearest_center():
+    assert plane.shares(plane.MEANS[[0, 0, 1, 2]]) == [0.5, 0.25, 0.25]
+    assert plane.nearest(plane.MEANS + 0.05).tolist() == [0, 1, 2]
