@@ -92,14 +92,15 @@ class NoisedCLIP(Model):
         self.project = nn.Linear(last, c.embed)
         sizes = c.vocab, c.text, c.width, c.depth, c.heads
         self.words = Words(*sizes, out=c.embed)
+        self.words.nothing.requires_grad_(False)  # no caption is left out here
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     def encode_image(
-        self, x: Float[Tensor, "b 3 h w"], step: Int[Tensor, " b"]
+        self, image: Float[Tensor, "b 3 h w"], step: Int[Tensor, " b"]
     ) -> Float[Tensor, "b e"]:
         """Noisy pictures, at a step each, as vectors of length one."""
-        e = self.time(times(step, 64).to(x.dtype))
-        x = self.first(F.pixel_unshuffle(x, self.config.patch))
+        e = self.time(times(step, 64).to(image.dtype))
+        x = self.first(F.pixel_unshuffle(image, self.config.patch))
         for block, shrink in zip(self.blocks, self.shrink, strict=True):
             x = shrink(block(x, e))
         x = F.silu(self.norm(x)).mean((2, 3))
@@ -163,11 +164,12 @@ class NoisedCLIP(Model):
 
     @classmethod
     def example_batch(cls, config: NoisedCLIPConfig, n: int, *, generator=None) -> dict:
-        """Random pictures, and captions of unequal length."""
+        """Random pictures, steps, and captions of unequal length."""
         t, size, how = config.text, config.image_size, {"generator": generator}
         length = torch.randint(1, t + 1, (n, 1), **how)
         return {
             "image": torch.rand(n, 3, size, size, **how) * 2 - 1,
+            "step": torch.randint(config.steps, (n,), **how),
             "tokens": torch.randint(config.vocab, (n, t), **how),
             "mask": torch.arange(t) < length,
         }
