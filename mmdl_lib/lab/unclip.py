@@ -1,0 +1,155 @@
+"""The world of the chapter on DALL-E 2: few objects, seen through our own CLIP.
+
+Embeddings are computed once. Nothing here trains CLIP, and a decoder never sees a
+caption: what is not in the embedding cannot be in the picture but by chance.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mmdl_lib.core import Model, generator
+from mmdl_lib.data.shapes import Scenes, to_float
+from mmdl_lib.data.text import WordTokenizer
+from mmdl_lib.lab import few_objects as fo
+from mmdl_lib.lab import runs
+from mmdl_lib.lab.engine import short
+from mmdl_lib.models.clip import CLIP
+from mmdl_lib.models.dalle2 import Decoder
+from mmdl_lib.models.dalle2_prior import CodePrior, Prior
+from mmdl_lib.pretrained import small
+
+SOURCE = "shapes"
+LENGTH = 20  # places of a caption
+
+
+class Caption(NamedTuple):
+    """What a prior reads: states of CLIP's text tower, which are real, and z_t."""
+
+    words: Float[Tensor, "b t e"]
+    mask: Bool[Tensor, "b t"]
+    text: Float[Tensor, "b d"]
+
+    def rows(self, which) -> "Caption":
+        """Some of them."""
+        return Caption(*(x[which] for x in self))
+
+
+@lru_cache(maxsize=1)
+def clip() -> tuple[CLIP, WordTokenizer]:
+    """Our CLIP of the shapes world and its tokenizer."""
+    model, facts = small.load_with_facts("clip", SOURCE)
+    return model.eval(), WordTokenizer(facts["words"], length=LENGTH)
+
+
+@torch.no_grad()
+def read(texts: list[str]) -> Caption:
+    """Captions as a prior reads them."""
+    model, tokenizer = clip()
+    tokens, mask = tokenizer(list(texts))
+    tokens, mask = tokens[:, : mask.sum(1).max()], mask[:, : mask.sum(1).max()]
+    parts = zip(tokens.split(500), mask.split(500), strict=True)
+    pairs = [(model.text.hidden(t), model.encode_text(t, m)) for t, m in parts]
+    words, text = (torch.cat(x) for x in zip(*pairs, strict=True))
+    return Caption(words, mask, text)
+
+
+@torch.no_grad()
+def seen(image: Tensor) -> Float[Tensor, "b d"]:
+    """CLIP's embeddings of pictures, bytes or floats."""
+    model = clip()[0]
+    parts = (p if p.is_floating_point() else to_float(p) for p in image.split(500))
+    return torch.cat([model.encode_image(p.clamp(-1, 1)) for p in parts])
+
+
+class World(NamedTuple):
+    """Scenes with their pictures (bytes), captions and CLIP's embeddings."""
+
+    scenes: Scenes
+    image: Tensor
+    caption: Caption
+    picture: Float[Tensor, "b d"]
+
+
+def world(n: int, objects: int, *, seed: int) -> World:
+    """Scenes of one or two plain objects, each with the caption that is scored."""
+    scenes = fo.sample(short(n, least=200), objects, seed=seed)
+    image = scenes.render(fo.SIDE)
+    return World(scenes, image, read(fo.texts(scenes)), seen(image))
+
+
+def decoder(*, seed: int, steps: int, sizes: tuple[int, int], **how):
+    """Train a decoder on singles and pairs, half and half; its averaged weights stay.
+
+    Returns:
+        The model and the history of its training.
+    """
+    torch.manual_seed(seed)
+    model = Decoder.from_preset("shapes")
+    parts = []
+    for k, n in zip((1, 2), sizes, strict=True):
+        scenes = fo.sample(short(n, least=100), k, seed=1000 * seed + 200 + k)
+        image = scenes.render(fo.SIDE)
+        parts.append(runs.rows(16, 2 * seed + k, image=image, picture=seen(image)))
+
+    def batches(step: int) -> dict:
+        one, two = (part(step) for part in parts)
+        return {key: torch.cat([one[key], two[key]]) for key in one}
+
+    return model, _trained(model, batches, seed=seed, steps=steps, lr=1.5e-3, **how)
+
+
+def _trained(model: Model, batches: Callable, *, seed: int, steps: int, **how):
+    model.to(memory_format=torch.channels_last)
+    options = {"schedule": fo.held, "weight_decay": 0.01, "ema": 0.999}
+    options |= {"optimizer": fo.OPTIMIZER, "seed": seed, **how}
+    history = runs.train(model, batches, steps=steps, **options)
+    model.load_state_dict(history.average)
+    model.to(memory_format=torch.contiguous_format)
+    model.eval()
+    return history
+
+
+def prior(
+    kind: type[Prior] | type[CodePrior],
+    data: World,
+    *,
+    seed: int,
+    steps: int,
+    unit: float | None = None,
+):
+    """Train a prior on a world's captions and embeddings.
+
+    Args:
+        kind: diffusion or autoregressive.
+        data: what it learns from.
+        seed: of weights, batches and noise.
+        steps: of 64 rows.
+        unit: if given, embeddings are divided by this and not standardized.
+
+    Returns:
+        The model and the history of its training.
+    """
+    torch.manual_seed(seed)
+    model = kind.from_preset("shapes")
+    if kind is CodePrior:
+        model.begin(data.picture, data.caption.text)
+    elif unit is None:
+        model.begin(data.picture)
+    else:
+        model.spread.fill_(unit)
+    columns = data.caption._asdict() | {"picture": data.picture}
+    batches = runs.rows(64, seed, **columns)
+    return model, _trained(model, batches, seed=seed, steps=steps, lr=2e-3)
+
+
+def drawn(
+    model: Decoder, picture: Float[Tensor, "b d"], *, seed: int, part: int = 96, **how
+) -> Float[Tensor, "b 3 h w"]:
+    """Pictures for embeddings, few at a time; row i begins with the same noise."""
+    draw = partial(model.sample, **how, generator=generator(seed))
+    return torch.cat([draw(z) for z in picture.split(part)]).clamp(-1, 1)
