@@ -204,7 +204,7 @@ class Decoder(Model):
             told = self(x, step, picture)
             if scale == 1:
                 return told
-            return guided(told, self(x, step, picture, empty), scale)
+            return guided(told, self(x, step, picture, empty), float(scale))
 
         how = {"steps": steps, "eta": eta, "generator": generator}
         return self.diffusion.sample(say, noise, **how)

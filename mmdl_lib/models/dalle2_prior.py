@@ -247,7 +247,7 @@ class Prior(Model):
             told = self(x, step, *caption)
             if scale == 1:
                 return told
-            return guided(told, self(x, step, *caption, empty), scale)
+            return guided(told, self(x, step, *caption, empty), float(scale))
 
         how = {"device": text.device, "dtype": text.dtype}
         x = torch.randn(tries * len(text), text.shape[1], generator=generator, **how)
