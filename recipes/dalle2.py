@@ -1,19 +1,19 @@
 """Train unCLIP's decoder on our CLIP's embeddings; priors; what each way to it draws.
 
-Command: python recipes/dalle2.py weights   (about 10 minutes on a quiet core)
+Command: python recipes/dalle2.py weights   (about 5 minutes on a quiet core)
 """
 
 from mmdl_lib import lab, record
 from mmdl_lib.lab import unclip as un
 
-STEPS, SIZES = 5000, (16_000, 24_000)
+STEPS, PICTURES = 2500, 12_000
 
 
 def weights() -> dict:
     """The decoder of the chapter."""
     kept = None if lab.smoke() else record.folder().parent / "_build/dalle2_decoder.pt"
-    how = {"seed": 0, "steps": STEPS, "sizes": SIZES}
-    model, history = un.decoder(**how, checkpoint=kept, every=500)
+    how = {"seed": 0, "steps": STEPS, "size": PICTURES}
+    model, history = un.decoder(**how, checkpoint=kept, every=250)
     lab.save_weights(model, "dalle2", un.SOURCE)
     size = sum(p.numel() for p in model.parameters())
     curve = lab.means(history.losses["loss"], 250)

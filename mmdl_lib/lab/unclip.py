@@ -82,24 +82,16 @@ def world(n: int, objects: int, *, seed: int) -> World:
     return World(scenes, image, read(fo.texts(scenes)), seen(image))
 
 
-def decoder(*, seed: int, steps: int, sizes: tuple[int, int], **how):
-    """Train a decoder on singles and pairs, half and half; its averaged weights stay.
+def decoder(*, seed: int, steps: int, size: int, **how):
+    """Train a decoder on pictures of single objects; its averaged weights stay.
 
     Returns:
         The model and the history of its training.
     """
     torch.manual_seed(seed)
     model = Decoder.from_preset("shapes")
-    parts = []
-    for k, n in zip((1, 2), sizes, strict=True):
-        scenes = fo.sample(short(n, least=100), k, seed=1000 * seed + 200 + k)
-        image = scenes.render(fo.SIDE)
-        parts.append(runs.rows(16, 2 * seed + k, image=image, picture=seen(image)))
-
-    def batches(step: int) -> dict:
-        one, two = (part(step) for part in parts)
-        return {key: torch.cat([one[key], two[key]]) for key in one}
-
+    image = fo.sample(short(size, least=100), 1, seed=1000 * seed + 201).render(fo.SIDE)
+    batches = runs.rows(32, seed, image=image, picture=seen(image))
     return model, _trained(model, batches, seed=seed, steps=steps, lr=1.5e-3, **how)
 
 
@@ -144,7 +136,7 @@ def prior(
         model.spread.fill_(unit)
     columns = data.caption._asdict() | {"picture": data.picture}
     batches = runs.rows(64, seed, **columns)
-    return model, _trained(model, batches, seed=seed, steps=steps, lr=2e-3)
+    return model, _trained(model, batches, seed=seed, steps=steps, lr=3e-3)
 
 
 def drawn(

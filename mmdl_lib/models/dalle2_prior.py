@@ -65,7 +65,7 @@ TINY = PriorConfig(
     components=4, bins=5, dots=4,
 )  # fmt: skip
 SHAPES = PriorConfig(
-    embed=64, words=64, text=20, width=96, depth=3, heads=4, components=24, bins=32
+    embed=64, words=64, text=20, width=64, depth=2, heads=4, components=24, bins=32
 )
 
 
