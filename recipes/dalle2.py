@@ -1,12 +1,12 @@
 """Train unCLIP's decoder on our CLIP's embeddings; priors; what each way to it draws.
 
-Command: python recipes/dalle2.py weights   (about 5 minutes on a quiet core)
+Command: python recipes/dalle2.py weights   (about 3 minutes on a quiet core)
 """
 
 from mmdl_lib import lab, record
 from mmdl_lib.lab import unclip as un
 
-STEPS, PICTURES = 2500, 12_000
+STEPS, PICTURES = 3000, 12_000
 
 
 def weights() -> dict:

@@ -109,7 +109,7 @@ class Decoder(Model):
             image_size=8, embed=8, steps=50, empty=0.5,
         ),
         "shapes": DecoderConfig(
-            net=PatchUNetConfig(context=64), image_size=32, embed=64, shift=0.5,
+            net=PatchUNetConfig(context=64, side=16), image_size=16, embed=64, shift=0.5,
             target="x0", weight="capped",
         ),
         "base": DecoderConfig(),
