@@ -96,9 +96,14 @@ def decoder(*, seed: int, steps: int, size: int, **how):
     return model, _trained(model, batches, seed=seed, steps=steps, lr=2e-3, **how)
 
 
+def fading(step: int, steps: int) -> float:
+    """The rate's share: up in 30 steps, then down to zero in a line."""
+    return min(1.0, (step + 1) / 30) * (1 - step / steps)
+
+
 def _trained(model: Model, batches: Callable, *, seed: int, steps: int, **how):
     model.to(memory_format=torch.channels_last)
-    options = {"schedule": fo.held, "weight_decay": 0.01, "ema": 0.999}
+    options = {"schedule": fo.held, "weight_decay": 0.01, "ema": 0.99}
     options |= {"optimizer": fo.OPTIMIZER, "seed": seed, **how}
     history = runs.train(model, batches, steps=steps, **options)
     model.load_state_dict(history.average)
@@ -137,7 +142,8 @@ def prior(
         model.spread.fill_(unit)
     columns = data.caption._asdict() | {"picture": data.picture}
     batches = runs.rows(64, seed, **columns)
-    return model, _trained(model, batches, seed=seed, steps=steps, lr=3e-3)
+    how = {"lr": 2e-3, "schedule": fading}
+    return model, _trained(model, batches, seed=seed, steps=steps, **how)
 
 
 def drawn(
@@ -146,3 +152,50 @@ def drawn(
     """Pictures for embeddings, few at a time; row i begins with the same noise."""
     draw = partial(model.sample, **how, generator=generator(seed))
     return torch.cat([draw(z) for z in picture.split(part)]).clamp(-1, 1)
+
+
+class Places(NamedTuple):
+    """Where CLIP keeps the pictures of each of the 64 things, and how spread they are.
+
+    Attributes:
+        middle: (64, d), the mean embedding of pictures of a color and shape.
+        spread: mean squared distance of real embeddings from their middle.
+        move: mean of all pictures less that of their captions.
+    """
+
+    middle: Float[Tensor, "k d"]
+    spread: float
+    move: Float[Tensor, " d"]
+
+
+def things(scenes: Scenes):
+    """Which of the 64 things each scene shows: 8 color + shape."""
+    return 8 * scenes.color[:, 0].long() + scenes.shape[:, 0].long()
+
+
+def places(data: World) -> Places:
+    """Means and spread of a world's embeddings."""
+    thing, middle = things(data.scenes), torch.zeros(64, data.picture.shape[1])
+    middle.index_add_(0, thing, data.picture)
+    middle /= thing.bincount(minlength=64).clamp(min=1)[:, None]
+    spread = (data.picture - middle[thing]).square().sum(1).mean().item()
+    move = data.picture.mean(0) - data.caption.text.mean(0)
+    return Places(middle, spread, move)
+
+
+def off(picture: Float[Tensor, "b d"], scenes: Scenes, at: Places) -> float:
+    """Mean squared distance from the middle of the asked thing's pictures, over that of
+    real embeddings: 1 is as far as these are, 0 the middle itself."""
+    far = (picture - at.middle[things(scenes)]).square().sum(1).mean().item()
+    return far / at.spread
+
+
+def judged(image: Tensor, asked: World) -> dict[str, float]:
+    """Shares that are right, and CLIP's mean cosine of picture and caption.
+
+    `exact`: one object of the asked color and shape; `color`: one of the asked color.
+    """
+    large = oo.larger(image)
+    both, color = oo.right(large, asked.scenes)
+    near = (seen(large) * asked.caption.text).sum(1).mean().item()
+    return {"exact": both.mean().item(), "color": color.mean().item(), "near": near}
