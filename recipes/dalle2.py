@@ -39,7 +39,7 @@ def data(seed: int) -> tuple[un.World, un.World]:
 
 
 def ways(seed: int, *, way: str, scale: float = 2.0) -> dict:
-    """An embedding for each caption, in one of several ways, and what is drawn of it."""
+    """An embedding for each caption, got in one way, and what is drawn of it."""
     known, asked = data(seed)
     at, trained = un.places(known), {}
     how = {"seed": seed, "steps": PRIOR}
