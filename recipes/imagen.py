@@ -8,14 +8,34 @@ net draw colors by names that no caption had. The values stand in results/imagen
 the claims in recipes/imagen.toml, the weights in mmdl_lib/weights.
 """
 
+from dataclasses import replace
+from functools import partial
+
+import torch
+
 from mmdl_lib import lab
 from mmdl_lib.core import generator
 from mmdl_lib.lab import frozen as fz
 from mmdl_lib.lab import one_object as oo
+from mmdl_lib.metrics.best_of_n import best_of_n
+from mmdl_lib.models.imagen import Imagen
 from mmdl_lib.pretrained import small
 
 PICTURES, PROMPTS = 8000, 96
-STEPS = {"reader": 900, "base": 3000, "parti": 1200}
+STEPS = {"reader": 900, "base": 2000, "parti": 900, "words": 250}
+STEPS |= {"noise": 250, "sizes": 150}
+WORDS = {
+    "nothing read": {"read": 0, "widths": (32, 48)},
+    "sentences read": {"read": 700, "widths": (32, 48)},
+    "nothing read, larger net": {"read": 0, "widths": (64, 96)},
+}
+SCALES = (2, 8, 16)
+LEVELS = (-1, 49, 149)
+SIZES = {
+    "small": {"width": 16, "depth": 1},
+    "medium": {"width": 32, "depth": 2},
+    "large": {"width": 64, "depth": 3},
+}
 
 
 def loaded():
@@ -54,10 +74,113 @@ def facts(net, history) -> dict:
     return found | {"curve": lab.means(history.losses["loss"], 100)}
 
 
+# claims
+
+
+def words(seed: int, *, read: int, widths: tuple[int, int]) -> dict:
+    """A reader that has read for so many steps, and a net that hears it."""
+    reader = fz.reader(seed, steps=read)
+    scenes = fz.pictures(4000, seed=1000 + seed)
+    config = Imagen.PRESETS["large-object"]
+    net = replace(config.net, widths=widths)
+    model, history = fz.learned(seed, scenes, reader, steps=STEPS["words"], net=net)
+    asked = fz.asked(PROMPTS, seed=3000 + seed)
+    found = {"near": fz.near(reader), "loss": history.losses["loss"][-50:]}
+    found["loss"] = sum(found["loss"]) / len(found["loss"])
+    for name, which in (("known", 1), ("new", 2)):
+        texts = fz.captions(asked, torch.full((len(asked),), which))
+        how = {"scale": 2, "steps": 10, "generator": generator(seed)}
+        image = fz.drawn(model, reader, texts, **how)
+        found[name] = fz.hue_right(image, asked)
+    return found
+
+
+def threshold(seed: int, *, kind: str, scale: int) -> dict:
+    """The shipped base at a scale, its believed pictures cut one way or the other."""
+    reader, model = loaded()
+    asked = fz.asked(PROMPTS, seed=4000 + seed)
+    texts = fz.captions(asked, torch.zeros(len(asked), dtype=torch.long))
+    beyond = []
+
+    def watch(step, x, x0):
+        beyond.append((x0.abs() > 0.99).float().mean().item())
+
+    how = {"scale": scale, "threshold": kind, "generator": generator(seed)}
+    image = fz.drawn(model, reader, texts, watch=watch, **how)
+    real = fz.rendered(asked, 16)
+    found = fz.right(image, asked) | {"hue": fz.hue_right(image, asked)}
+    found |= {"ends": (image.abs() > 0.99).float().mean().item()}
+    found |= {"contrast": image.std(dim=(2, 3)).mean().item()}
+    found |= {"real contrast": real.std(dim=(2, 3)).mean().item()}
+    return found | {"believed at the ends": sum(beyond) / len(beyond)}
+
+
+def noise(seed: int) -> dict:
+    """A poor 8 x 8 base, and two nets that make its pictures larger."""
+    reader = small.load("bert", "colors")
+    scenes = fz.pictures(4000, seed=5000 + seed)
+    base, _ = fz.learned(
+        seed, scenes, reader, steps=STEPS["noise"], preset="large-object-8"
+    )
+    asked = fz.asked(PROMPTS, seed=6000 + seed)
+    texts = fz.captions(asked, torch.zeros(len(asked), dtype=torch.long))
+    how = {"scale": 2, "steps": 10, "generator": generator(seed)}
+    given = {"drawn": fz.drawn(base, reader, texts, **how)}
+    given["real"] = fz.rendered(asked, 8)
+    found = {}
+    for name, noisy in (("without noise", 0), ("with noise", 0.5)):
+        net, _ = fz.learned(
+            *(seed, scenes, reader),
+            steps=STEPS["noise"],
+            preset="large-object-8-to-16",
+            noisy=noisy,
+        )
+        for level in LEVELS if noisy else (-1,):
+            for kind, low in given.items():
+                image = fz.drawn(net, reader, texts, low=low, level=level, **how)
+                key = name if level == -1 else f"{name}, level {level + 1}"
+                found.setdefault(key, {})[kind] = fz.right(image, asked)
+    return found
+
+
+def sizes(seed: int, *, width: int, depth: int) -> dict:
+    """A Parti of one size after a few steps: nats of a code of new pictures."""
+    dvae = small.load("dvae", oo.WEIGHTS)
+    scenes = fz.pictures(4000, seed=7000 + seed)
+    changes = {"width": width, "decoder": depth, "heads": width // 16}
+    net, history = fz.parti(seed, scenes, steps=STEPS["sizes"], model=dvae, **changes)
+    fresh = fz.asked(200, seed=8000 + seed)
+    found = {"nats": fz.nats(net, fresh, dvae)}
+    found["untaught"] = fz.nats(net, fresh, dvae, shuffled=True)
+    return found | {"params": sum(p.numel() for p in net.parameters())}
+
+
+def draws(seed: int, *, scale: float) -> dict:
+    """Four drafts of the shipped Parti for each caption; CLIP chooses."""
+    net, dvae = small.load("parti", oo.WEIGHTS), small.load("dvae", oo.WEIGHTS)
+    asked = fz.asked(PROMPTS, seed=9000 + seed)
+    how = {"tries": 4, "scale": scale, "generator": generator(seed)}
+    liked, true, color = oo.judged(net, dvae, asked, **how)
+    found = {"color": color.mean().item(), "CLIP": liked.mean().item()}
+    counts = {str(n): best_of_n(liked, n, judged=true) for n in (1, 2, 4)}
+    return found | {"right": counts, "right by the truth": best_of_n(true, 4)}
+
+
 LAB = lab.Lab(
     "imagen",
-    groups={},
+    groups={
+        "words": {name: partial(words, **how) for name, how in WORDS.items()},
+        "threshold": {
+            f"{kind}, scale {scale}": partial(threshold, kind=kind, scale=scale)
+            for kind in ("static", "dynamic")
+            for scale in SCALES
+        },
+        "noise": noise,
+        "sizes": {name: partial(sizes, **how) for name, how in SIZES.items()},
+        "draws": {f"scale {s:g}": partial(draws, scale=s) for s in (1.0, 3.0)},
+    },
     once={"reader": reader, "base": base, "parti": parti},
+    claims=lab.read_claims(__file__),
 )
 
 if __name__ == "__main__":

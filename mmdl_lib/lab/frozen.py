@@ -131,6 +131,17 @@ def read(
     return model.hidden(tokens, mask), mask
 
 
+def near(model: BERT) -> float:
+    """Share of the colors whose third name the reader puts next to their first two,
+    among the middles of the eight pairs, by the cosine within "a ... star"."""
+    texts = [f"a {name} star" for group in NAMES.values() for name in group]
+    hidden = read(model, texts)[0][:, 2].reshape(len(NAMES), 3, -1)
+    known, new = hidden[:, :2].mean(1), hidden[:, 2]
+    cosine = torch.nn.functional.normalize(new, dim=1)
+    cosine = cosine @ torch.nn.functional.normalize(known, dim=1).T
+    return (cosine.argmax(1) == torch.arange(len(NAMES))).float().mean().item()
+
+
 def pictures(n: int, *, seed: int) -> Scenes:
     """Scenes of one large plain object."""
     return oo.sample(short(n, least=100), seed=seed)
@@ -161,7 +172,7 @@ def learned(
     config = type(config)(**{**vars(config), **changes})
     which = torch.randint(2, (len(scenes),), generator=generator(seed))
     words, mask = read(model, captions(scenes, which))
-    image = scenes.render(config.image_size)
+    image = rendered(scenes, config.image_size)
     torch.manual_seed(seed)
     net = Imagen(config).to(memory_format=torch.channels_last)
     change = partial(smaller, side=config.low) if config.low else None
@@ -170,6 +181,12 @@ def learned(
     history = runs.train(net, batches, steps=steps, seed=seed, **options)
     net.load_state_dict(history.average)
     return net.to(memory_format=torch.contiguous_format).eval(), history
+
+
+def rendered(scenes: Scenes, side: int) -> Float[Tensor, "b 3 h w"]:
+    """Pictures in [-1, 1]; small ones are means over the pixels of larger ones."""
+    image = to_float(scenes.render(max(side, oo.SIDE)))
+    return torch.nn.functional.interpolate(image, (side, side), mode="area")
 
 
 def smaller(batch: dict, _=None, *, side: int) -> dict:
@@ -204,6 +221,25 @@ def right(image: Float[Tensor, "b 3 h w"], scenes: Scenes) -> dict[str, float]:
     return {"right": both.mean().item(), "color": color.mean().item()}
 
 
+def hue(image: Float[Tensor, "b 3 h w"]) -> Int[Tensor, " b"]:
+    """Which of the eight colors each picture has on the whole, of whatever shape.
+
+    Gray counts for nothing, and a strong color for more than a weak one.
+    """
+    away = image - image.mean(1, keepdim=True)
+    strong = away.square().sum(1, keepdim=True)
+    whole = (away * strong).sum((2, 3))
+    hues = shapes.RGB.float()
+    hues = hues - hues.mean(1, keepdim=True)
+    cosine = torch.nn.functional.normalize(whole, dim=1)
+    return (cosine @ torch.nn.functional.normalize(hues, dim=1).T).argmax(1)
+
+
+def hue_right(image: Float[Tensor, "b 3 h w"], scenes: Scenes) -> float:
+    """Share of the pictures whose `hue` is the asked color."""
+    return (hue(image) == scenes.color[:, 0]).float().mean().item()
+
+
 def parti(
     seed: int, scenes: Scenes, *, steps: int, model: DVAE, lr: float = 2e-3, **changes
 ) -> tuple[Parti, History]:
@@ -228,3 +264,14 @@ def parti(
     )
     net.load_state_dict(history.average)
     return net.eval(), history
+
+
+@torch.no_grad()
+def nats(net: Parti, scenes: Scenes, model: DVAE, *, shuffled: bool = False) -> float:
+    """What a code of new pictures costs; `shuffled`: with captions of others."""
+    tokens, mask = oo.tokenizer()(oo.texts(scenes))
+    if shuffled:
+        tokens, mask = tokens.roll(1, 0), mask.roll(1, 0)
+    codes = oo.encoded(model, scenes.render(oo.SIDE))
+    found = net.scores(tokens, mask, codes)
+    return torch.nn.functional.cross_entropy(found.mT, codes).item()

@@ -65,7 +65,7 @@ class ImagenConfig(Config):
     low: int | None = None  # side of the small picture; None: there is none
     reader: int = 4096  # width of the frozen encoder's words, that of T5-XXL
     empty: float = 0.1  # share of the texts that are left out in training
-    noisy: float = 1.0  # share of the chain that a small picture's noise is drawn from
+    noisy: float | int = 1.0  # share of the chain that a small picture's noise is drawn from
     kind: Literal["linear", "cosine"] = "cosine"
     steps: int = 1000
     shift: float = 1.0
@@ -97,7 +97,7 @@ def static(x0: Float[Tensor, "b *shape"]) -> Float[Tensor, "b *shape"]:
 
 
 def dynamic(
-    x0: Float[Tensor, "b *shape"], percentile: float = PERCENTILE
+    x0: Float[Tensor, "b *shape"], percentile: float | int = PERCENTILE
 ) -> Float[Tensor, "b *shape"]:
     """Cut each picture to its own range [-s, s], and divide it by s.
 
@@ -373,7 +373,7 @@ class Imagen(Model):
         # eq. (2): eps = w eps(z, c) + (1 - w) eps(z)
         def say(x, step):
             pair = self._say(told, beside, x, step), self._say(empty, beside, x, step)
-            return guided(*pair, scale)
+            return guided(*pair, float(scale))
 
         return say
 
