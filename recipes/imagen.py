@@ -8,7 +8,6 @@ net draw colors by names that no caption had. The values stand in results/imagen
 the claims in recipes/imagen.toml, the weights in mmdl_lib/weights.
 """
 
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -18,11 +17,11 @@ from mmdl_lib.core import generator
 from mmdl_lib.lab import frozen as fz
 from mmdl_lib.lab import one_object as oo
 from mmdl_lib.metrics.best_of_n import best_of_n
-from mmdl_lib.models.imagen import Imagen
+from mmdl_lib.nn.unet import PatchUNetConfig
 from mmdl_lib.pretrained import small
 
 PICTURES, PROMPTS = 8000, 96
-STEPS = {"reader": 900, "base": 2000, "parti": 900, "words": 250}
+STEPS = {"reader": 900, "base": 2000, "parti": 900, "words": 500}
 STEPS |= {"noise": 250, "sizes": 150}
 WORDS = {
     "nothing read": {"read": 0, "widths": (32, 48)},
@@ -81,9 +80,10 @@ def words(seed: int, *, read: int, widths: tuple[int, int]) -> dict:
     """A reader that has read for so many steps, and a net that hears it."""
     reader = fz.reader(seed, steps=read)
     scenes = fz.pictures(4000, seed=1000 + seed)
-    config = Imagen.PRESETS["large-object"]
-    net = replace(config.net, widths=widths)
-    model, history = fz.learned(seed, scenes, reader, steps=STEPS["words"], net=net)
+    net = PatchUNetConfig(side=8, widths=widths, context=64)
+    model, history = fz.learned(
+        *(seed, scenes, reader), steps=STEPS["words"], image_size=8, net=net
+    )
     asked = fz.asked(PROMPTS, seed=3000 + seed)
     found = {"near": fz.near(reader), "loss": history.losses["loss"][-50:]}
     found["loss"] = sum(found["loss"]) / len(found["loss"])
@@ -139,7 +139,7 @@ def noise(seed: int) -> dict:
             for kind, low in given.items():
                 image = fz.drawn(net, reader, texts, low=low, level=level, **how)
                 key = name if level == -1 else f"{name}, level {level + 1}"
-                found.setdefault(key, {})[kind] = fz.right(image, asked)
+                found.setdefault(key, {})[kind] = fz.right(image, asked)["color"]
     return found
 
 
@@ -177,7 +177,7 @@ LAB = lab.Lab(
         },
         "noise": noise,
         "sizes": {name: partial(sizes, **how) for name, how in SIZES.items()},
-        "draws": {f"scale {s:g}": partial(draws, scale=s) for s in (1.0, 3.0)},
+        "draws": {f"scale {s:g}": partial(draws, scale=s) for s in (1.0, 1.5)},
     },
     once={"reader": reader, "base": base, "parti": parti},
     claims=lab.read_claims(__file__),
