@@ -8,6 +8,7 @@ net draw colors by names that no caption had. The values stand in results/imagen
 the claims in recipes/imagen.toml, the weights in mmdl_lib/weights.
 """
 
+import math
 from functools import partial
 
 import torch
@@ -22,14 +23,13 @@ from mmdl_lib.pretrained import small
 
 PICTURES, PROMPTS = 8000, 96
 STEPS = {"reader": 900, "base": 2000, "parti": 900, "words": 500}
-STEPS |= {"noise": 250, "sizes": 150}
+STEPS |= {"sizes": 150}
 WORDS = {
     "nothing read": {"read": 0, "widths": (32, 48)},
     "sentences read": {"read": 700, "widths": (32, 48)},
     "nothing read, larger net": {"read": 0, "widths": (64, 96)},
 }
 SCALES = (2, 8, 16)
-LEVELS = (-1, 49, 149)
 SIZES = {
     "small": {"width": 16, "depth": 1},
     "medium": {"width": 32, "depth": 2},
@@ -115,34 +115,6 @@ def threshold(seed: int, *, kind: str, scale: int) -> dict:
     return found | {"believed at the ends": sum(beyond) / len(beyond)}
 
 
-def noise(seed: int) -> dict:
-    """A poor 8 x 8 base, and two nets that make its pictures larger."""
-    reader = small.load("bert", "colors")
-    scenes = fz.pictures(4000, seed=5000 + seed)
-    base, _ = fz.learned(
-        seed, scenes, reader, steps=STEPS["noise"], preset="large-object-8"
-    )
-    asked = fz.asked(PROMPTS, seed=6000 + seed)
-    texts = fz.captions(asked, torch.zeros(len(asked), dtype=torch.long))
-    how = {"scale": 2, "steps": 10, "generator": generator(seed)}
-    given = {"drawn": fz.drawn(base, reader, texts, **how)}
-    given["real"] = fz.rendered(asked, 8)
-    found = {}
-    for name, noisy in (("without noise", 0), ("with noise", 0.5)):
-        net, _ = fz.learned(
-            *(seed, scenes, reader),
-            steps=STEPS["noise"],
-            preset="large-object-8-to-16",
-            noisy=noisy,
-        )
-        for level in LEVELS if noisy else (-1,):
-            for kind, low in given.items():
-                image = fz.drawn(net, reader, texts, low=low, level=level, **how)
-                key = name if level == -1 else f"{name}, level {level + 1}"
-                found.setdefault(key, {})[kind] = fz.right(image, asked)["color"]
-    return found
-
-
 def sizes(seed: int, *, width: int, depth: int) -> dict:
     """A Parti of one size after a few steps: nats of a code of new pictures."""
     dvae = small.load("dvae", oo.WEIGHTS)
@@ -152,6 +124,7 @@ def sizes(seed: int, *, width: int, depth: int) -> dict:
     fresh = fz.asked(200, seed=8000 + seed)
     found = {"nats": fz.nats(net, fresh, dvae)}
     found["untaught"] = fz.nats(net, fresh, dvae, shuffled=True)
+    found["learned"] = math.log(256) - found["nats"]
     return found | {"params": sum(p.numel() for p in net.parameters())}
 
 
@@ -175,7 +148,6 @@ LAB = lab.Lab(
             for kind in ("static", "dynamic")
             for scale in SCALES
         },
-        "noise": noise,
         "sizes": {name: partial(sizes, **how) for name, how in SIZES.items()},
         "draws": {f"scale {s:g}": partial(draws, scale=s) for s in (1.0, 1.5)},
     },
