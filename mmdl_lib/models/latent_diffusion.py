@@ -64,7 +64,7 @@ class AutoencoderKLConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class TextUNetConfig(UNetConfig):
-    """Sizes of `TextUNet`; the defaults are those of Stable Diffusion 1."""
+    """Sizes of `TextUNet`; the defaults are Stable Diffusion 1's."""
 
     inputs: int = 4
     outputs: int = 4
@@ -99,7 +99,7 @@ class LatentDiffusionConfig(GLIDEConfig):
 
 
 class Block(nn.Module):
-    """Residual block: norm, SiLU, 3 x 3, twice; it hears of no step."""
+    """Norm, SiLU, 3 x 3, twice, beside x; it hears of no step."""
 
     def __init__(self, inward: int, out: int, groups: int):
         super().__init__()
@@ -143,9 +143,8 @@ def _norm(width: int, groups: int) -> nn.GroupNorm:
     return layer
 
 
-def _middle(width: int, groups: int) -> list[nn.Module]:
-    ends = Block(width, width, groups), Block(width, width, groups)
-    return [ends[0], Places(width, groups), ends[1]]
+def _middle(*size: int) -> list[nn.Module]:
+    return [Block(size[0], *size), Places(*size), Block(size[0], *size)]
 
 
 class AutoencoderKL(Model):
@@ -160,7 +159,7 @@ class AutoencoderKL(Model):
     PRESETS = {
         "tiny": AutoencoderKLConfig(image_size=8, widths=(16, 16), blocks=1, groups=4),
         "large-object": AutoencoderKLConfig(
-            image_size=16, widths=(24, 48, 64), blocks=1, groups=8
+            image_size=16, widths=(16, 32, 48), blocks=1, groups=8
         ),
         "SD": AutoencoderKLConfig(),
     }
@@ -204,11 +203,7 @@ class AutoencoderKL(Model):
         return Latent(mean.flatten(1), log_var.flatten(1)), mean.shape[1:]
 
     def encode(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b l u v"]:
-        """The mean of q(z|x), as a grid; not scaled.
-
-        Raises:
-            ValueError: as `posterior`.
-        """
+        """The mean of q(z|x), as a grid; not scaled. Errors as in `posterior`."""
         latent, shape = self.posterior(image)
         return latent.mean.reshape(-1, *shape)
 
@@ -257,11 +252,8 @@ class SpatialTransformer(nn.Module):
         self.words = MultiHeadAttention(width, heads, memory_width=context, bias=False)
         for attention in (self.own, self.words):
             attention.out = nn.Linear(width, width)  # only this one has a bias
-        # GEGLU: x * gelu(gate)
-        self.gated, self.narrow = (
-            nn.Linear(width, 8 * width),
-            nn.Linear(4 * width, width),
-        )
+        self.gated = nn.Linear(width, 8 * width)  # GEGLU: x gelu(gate)
+        self.narrow = nn.Linear(4 * width, width)
 
     def forward(
         self,
@@ -347,15 +339,8 @@ class LatentDiffusion(GLIDE):
 
     @torch.no_grad()
     def settle(self, image: Float[Tensor, "b c h w"]) -> None:
-        """Let z have a standard deviation of one over a first batch.
-
-        Raises:
-            ValueError: pictures whose codes are all equal.
-        """
-        spread = self.first.encode(image).std()
-        if not spread > 0:
-            raise ValueError("pictures expected unequal codes, got equal ones.")
-        self.factor.copy_(1 / spread)
+        """Let z have a standard deviation of one over a first batch."""
+        self.factor.copy_(1 / self.first.encode(image).std())
 
     def encode(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b l u v"]:
         """z, scaled: what the net sees."""
@@ -387,13 +372,11 @@ class LatentDiffusion(GLIDE):
     ) -> Float[Tensor, "b l u v"]:
         """Random z for captions; arguments as in `sample`."""
         f = self.config.first
-        side = f.image_size // 2 ** (len(f.widths) - 1)
-        like = self.words.nothing
+        side, like = f.image_size // 2 ** (len(f.widths) - 1), self.words.nothing
         how = {"device": like.device, "dtype": like.dtype, "generator": generator}
         z = torch.randn(len(tokens), f.latent, side, side, **how)
         how = {"steps": steps, "eta": eta, "generator": generator, "watch": watch}
-        # no clipping: a scaled z has no bounds
-        say = self.guided(tokens, mask, scale)
+        say = self.guided(tokens, mask, float(scale))  # z has no bounds to clip to
         return self.diffusion.sample(say, z, settle=lambda z0: z0, **how)
 
     def sample(

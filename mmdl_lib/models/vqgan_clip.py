@@ -32,7 +32,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -168,10 +167,9 @@ def critic(
 
     def judge(image: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
         seen = cut_outs(image, cuts, size, **how) if cuts else image
-        seen = rearrange(clip.features(seen), "(n b) d -> n b 1 d", b=len(image))
-        far = spherical(
-            seen.expand(-1, -1, len(text), -1), text.expand(*seen.shape[:2], -1, -1)
-        )
+        # cut by cut, then row by row, against each prompt
+        seen = clip.features(seen).unflatten(0, (-1, len(image)))[:, :, None]
+        far = spherical(*torch.broadcast_tensors(seen, text))
         return (share.to(far) * far).sum(-1).mean(0)
 
     return judge
@@ -251,6 +249,8 @@ def steered(
     process: Diffusion,
     judge: Judge,
     scale: float | int,
+    *,
+    limits: tuple[float, float] | None = (-1.0, 1.0),
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """(x, step) -> what the net says, moved to where the judge likes the picture more.
 
@@ -262,6 +262,7 @@ def steered(
         process: whose steps those are.
         judge: of believed pictures.
         scale: 0 leaves the net alone.
+        limits: of what the judge sees, as in pictures; None for latents.
 
     Raises:
         ValueError: a negative scale.
@@ -273,7 +274,8 @@ def steered(
             x = x.detach().requires_grad_()
             output = net(x, step)
             x0 = process.x0(output, x, step)
-            (grad,) = torch.autograd.grad(judge(clamp_with_grad(x0, -1, 1)).sum(), x)
+            seen = x0 if limits is None else clamp_with_grad(x0, *limits)
+            (grad,) = torch.autograd.grad(judge(seen).sum(), x)
         x, output = x.detach(), output.detach()
         signal, spread = process.at(step, x)
         noise = process.noise(output, x, step) + spread * scale * grad
