@@ -18,7 +18,7 @@ from mmdl_lib.lab import latents as la
 from mmdl_lib.lab import one_object as oo
 from mmdl_lib.pretrained import small
 
-PICTURES, FIRST, MAIN, ARM = 4000, 300, 500, 160
+PICTURES, FIRST, MAIN, ARM = 4000, 2500, 600, 160
 PROMPTS, GROWN, GROWTH = 128, 6, 50
 SCALES = (1, 2, 3)
 LEDS = {"not led": 0, "led": 30}

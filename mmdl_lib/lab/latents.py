@@ -22,8 +22,9 @@ from mmdl_lib.lab.engine import short
 from mmdl_lib.lab.few_objects import held
 from mmdl_lib.lab.image_measures import _clip
 from mmdl_lib.metrics.faithfulness import faithfulness
+from mmdl_lib.models.autoencoder_kl import AutoencoderKL, PatchKL
 from mmdl_lib.models.glide import GLIDE, GLIDEConfig
-from mmdl_lib.models.latent_diffusion import AutoencoderKL, LatentDiffusion
+from mmdl_lib.models.latent_diffusion import LatentDiffusion
 from mmdl_lib.models.vqgan_clip import (
     begin,
     clamp_with_grad,
@@ -46,7 +47,7 @@ NETS = {
 
 def options(steps: int, seed: int) -> dict:
     """How all nets of the chapter are trained."""
-    how = {"lr": 2e-3, "schedule": held, "weight_decay": 0.01, "ema": 0.99}
+    how = {"lr": 3e-3, "schedule": held, "weight_decay": 0.01, "ema": 0.99}
     optimizer = partial(torch.optim.AdamW, betas=(0.9, 0.99))
     return how | {"optimizer": optimizer, "seed": seed, "steps": steps}
 
@@ -56,8 +57,8 @@ def first(
 ) -> tuple[AutoencoderKL, History]:
     """An autoencoder, trained on pictures, bytes."""
     torch.manual_seed(seed)
-    config = replace(AutoencoderKL.PRESETS["large-object"], **changes)
-    model = AutoencoderKL(config)
+    config = replace(PatchKL.PRESETS["large-object"], **changes)
+    model = PatchKL(config)
     history = runs.train(
         model, runs.rows(BATCH, seed, image=image), **options(steps, seed)
     )
@@ -289,7 +290,9 @@ def led(
 
     deaf = model.guided(tokens, mask, 0.0)
     say = steered(deaf, model.diffusion, decoded, scale, limits=None)
-    z = torch.randn(len(captions), 4, 4, 4, generator=generator(seed))
+    c = model.config.first
+    shape = len(captions), c.latent, c.side, c.side
+    z = torch.randn(shape, generator=generator(seed))
     with torch.no_grad():
         z = model.diffusion.sample(say, z, steps=steps, settle=lambda z0: z0)
         return model.decode(z)

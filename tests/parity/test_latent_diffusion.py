@@ -6,11 +6,8 @@ from diffusers import AutoencoderKL as Their
 from diffusers import UNet2DConditionModel
 
 from mmdl_lib.core import generator
-from mmdl_lib.models.latent_diffusion import (
-    AutoencoderKL,
-    AutoencoderKLConfig,
-    TextUNetConfig,
-)
+from mmdl_lib.models.autoencoder_kl import AutoencoderKL, AutoencoderKLConfig
+from mmdl_lib.models.latent_diffusion import TextUNetConfig
 from tests.parity.conftest import rows_differ
 
 NAMES = {"package": "diffusers", "reference": "diffusers"}
@@ -110,7 +107,7 @@ def give_side(layers, theirs, blocks, *, down=False):
 def test_diffusers_agrees_on_the_first_stage(agree):
     ours, theirs = autoencoders()
     image = torch.rand(3, 3, 16, 16, generator=generator(1)) * 2 - 1
-    names = NAMES | {"ours": f"{SLUG}.AutoencoderKL"}
+    names = NAMES | {"ours": "mmdl_lib.models.autoencoder_kl.AutoencoderKL"}
     z, other = ours.encode(image), theirs.encode(image).latent_dist
     assert rows_differ(z)
     agree("first stage, means", z, other.mean, tolerance=2e-5, **names)
