@@ -16,12 +16,13 @@ from mmdl_lib import lab
 from mmdl_lib.data.shapes import to_float
 from mmdl_lib.lab import latents as la
 from mmdl_lib.lab import one_object as oo
+from mmdl_lib.models.latent_diffusion import LatentDiffusion
 from mmdl_lib.pretrained import small
 
-PICTURES, FIRST, MAIN, ARM = 4000, 2500, 600, 160
-PROMPTS, GROWN, GROWTH = 128, 6, 50
+PICTURES, FIRST, MAIN, ARM = 4000, 2000, 500, 120
+PROMPTS, GROWN, GROWTH = 96, 5, 60
 SCALES = (1, 2, 3)
-LEDS = {"not led": 0, "led": 30}
+LEDS = {"not led": 0, "led": 100}
 
 
 def weights() -> dict:
@@ -46,7 +47,7 @@ def weights() -> dict:
 def work() -> dict:
     """Multiply-adds of a look at one picture, by what the net sees, and steps."""
     cost = {kind: la.cost(la.pixels(0, kind)) for kind in la.NETS}
-    cost["latents"] = la.cost(_latent(0, oo.sample(64, seed=1).render(oo.SIDE)))
+    cost["latents"] = la.cost(LatentDiffusion.from_preset(la.WEIGHTS))
     steps = {kind: round(ARM * cost["latents"] / value) for kind, value in cost.items()}
     return {"cost": cost, "steps": steps}
 
@@ -129,10 +130,10 @@ LAB = lab.Lab(
             "latents": partial(nets, kind="latents"),
             "pixels": partial(nets, kind="pixels"),
             "patches": partial(nets, kind="patches"),
-            "factor forgotten": partial(nets, kind="latents", factor=1 / 0.18215),
+            "wide code": partial(nets, kind="latents", factor=1 / 0.18215),
         },
         "bias": bias,
-        "growth": {f"{n} cut-outs": partial(growth, cuts=n) for n in (0, 4)},
+        "growth": {f"{n} cut-outs": partial(growth, cuts=n) for n in (0, 8)},
         "gradients": gradients,
         "led": {name: partial(leds, scale=s) for name, s in LEDS.items()},
     },

@@ -277,9 +277,13 @@ def led(
     *,
     seed: int,
     steps: int = 20,
-    cuts: int = 4,
+    cuts: int = 2,
 ) -> Float[Tensor, "b 3 16 16"]:
-    """Pictures of a net that hears no caption, led by CLIP, which reads them."""
+    """Pictures of a net that hears no caption, led by CLIP, which reads them.
+
+    What is believed is kept within three deviations: in the noisiest steps a small
+    correction of the noise is a large one of the belief.
+    """
     tokens, mask = oo.tokenizer()(captions)
     judge = judges(captions, seen=cutting(cuts, seed=seed))
 
@@ -294,7 +298,8 @@ def led(
     shape = len(captions), c.latent, c.side, c.side
     z = torch.randn(shape, generator=generator(seed))
     with torch.no_grad():
-        z = model.diffusion.sample(say, z, steps=steps, settle=lambda z0: z0)
+        settle = lambda z0: z0.clamp(-3, 3)  # noqa: E731
+        z = model.diffusion.sample(say, z, steps=steps, settle=settle)
         return model.decode(z)
 
 

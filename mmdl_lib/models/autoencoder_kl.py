@@ -148,7 +148,7 @@ class AutoencoderKL(Model):
     }
     LEARNED = {"main": 0.9}
 
-    def __init__(self, config: AutoencoderKLConfig):
+    def __init__(self, config: AutoencoderKLConfig | PatchKLConfig):
         super().__init__(config)
         check_number("kl_weight", config.kl_weight, 0)
         self.encoder, self.decoder = self.nets(config)

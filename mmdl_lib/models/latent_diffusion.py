@@ -140,7 +140,7 @@ class TextUNet(UNet):
 def _small(**changes) -> LatentDiffusionConfig:
     """Our model of one large object: a grid of 4 x 4, words of 64."""
     net = PatchUNetConfig(
-        inputs=12, outputs=12, side=4, patch=1, widths=(64, 96), context=64
+        inputs=12, outputs=12, side=4, patch=1, widths=(64, 64), context=64
     )
     sizes = {"first": PatchKLConfig(), "net": net}
     sizes |= {"image_size": 16, "vocab": 38, "text": 8, "width": 64, "depth": 2}
