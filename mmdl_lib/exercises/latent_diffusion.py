@@ -19,7 +19,9 @@ def exercise_1(answer) -> None:
         Hint: no division by the share of all, a line drawn farther, no guidance, w for
             the scale.
     """
-    last = "not right: which two numbers does guidance weigh for each of the two groups?"
+    last = (
+        "not right: which two numbers does guidance weigh for each of the two groups?"
+    )
     judge(answer, SOLUTIONS[1], MISTAKES[1], near=1e-3, otherwise=last)
 
 
