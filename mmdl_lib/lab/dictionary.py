@@ -120,7 +120,7 @@ def minimum_grounding_set(uses: Uses, *, seconds: float | int = 60) -> MinSet:
     Raises:
         ValueError: a definition with a word that has no entry, or no seconds.
     """
-    check_number("seconds", seconds, 0, above=True)
+    check_number("seconds", seconds, above=0)
     whole, total = graph(uses), MinSet(set(), 0)
     for part in components(uses):
         found = _smallest(_inside(whole, part), seconds)
@@ -161,7 +161,9 @@ def _inside(whole: nx.DiGraph, words: set[str]) -> nx.DiGraph:
     return found
 
 
-def _hitting_set(sets: list[set[int]], n: int, seconds: float) -> tuple[list[int], int]:
+def _hitting_set(
+    sets: list[set[int]], n: int, seconds: float | int
+) -> tuple[list[int], int]:
     """The fewest of n things that meet each set, and a proven bound on how few."""
     rows = np.repeat(np.arange(len(sets)), [len(one) for one in sets])
     columns = np.fromiter((i for one in sets for i in sorted(one)), int)
