@@ -25,7 +25,7 @@ from mmdl_lib.lab import grounded as gr
 
 ANCHORS = (3, 10, 30, 100, 300)
 SHUFFLES = 20  # of the pictures among the grounded words
-SECONDS = 400  # for the integer programs of one part of WordNet
+SECONDS = 200  # for the integer programs of one part of WordNet
 
 
 @cache
