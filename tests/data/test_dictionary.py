@@ -4,7 +4,8 @@ from mmdl_lib.data import dictionary
 
 INDEX = {  # word, part of speech, senses, pointers ..., senses, tagged, place of each
     "noun": "bee n 2 1 @ 2 0 00000100 00000300\nhoney n 1 0 1 0 00000200\n"
-    "new_york n 1 0 1 0 00000400\nleaf n 1 0 1 1 00000500\nleaves n 1 0 1 0 00000100\n",
+    "new_york n 1 0 1 0 00000400\nleaf n 1 0 1 1 00000500\nleaves n 1 0 1 0 00000100\n"
+    "go n 1 0 1 0 00000200\n",
     "verb": "bee v 1 0 1 0 00000100\ngo v 1 0 1 9 00000200\n",
     "adj": "sweet a 1 0 1 0 00000100\n",
     "adv": "",
@@ -20,6 +21,7 @@ DATA = {
 }
 COUNTS = (
     "bee%1:05:00:: 1 2\nleaf%1:20:00:: 1 3\nleaf%1:20:01:: 2 4\nbee%2:38:00:: 1 1\n"
+COUNTS += "go%2:38:00:: 1 9\n"
 )
 
 
@@ -91,6 +93,7 @@ def test_wordnet_gives_single_words_with_the_gloss_of_their_first_sense(root):
     assert whole.text["bee"] == "fly's friend that likes honey"
     assert whole.kind["bee"] == "noun.animal" and whole.kind["sweet"] == ""
     assert whole.kind["leaf"] == "noun.plant" and whole.kind["honey"] == "noun.food"
+    assert whole.text["go"] == "move", "the verb is met more often than the noun"
     assert whole.uses["honey"] == ("sweet", "bee")
     assert whole.uses["leaf"] == ("honey",)
 
