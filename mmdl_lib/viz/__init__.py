@@ -10,6 +10,7 @@ from mmdl_lib.viz.diagram import diagram
 from mmdl_lib.viz.explore import explore
 from mmdl_lib.viz.pictures import images
 from mmdl_lib.viz.plots import bars, curve, heat
+from mmdl_lib.viz.rings import rings
 from mmdl_lib.viz.scatter import scatter
 from mmdl_lib.viz.schema import schema
 from mmdl_lib.viz.source import Source, source
@@ -17,4 +18,4 @@ from mmdl_lib.viz.table import table
 from mmdl_lib.viz.tradeoff import silhouettes, tradeoff
 
 __all__ = ["Source", "bars", "claims", "curve", "diagram", "explore", "heat", "images"]
-__all__ += ["scatter", "schema", "silhouettes", "source", "table", "tradeoff"]
+__all__ += ["rings", "scatter", "schema", "silhouettes", "source", "table", "tradeoff"]

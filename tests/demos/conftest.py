@@ -24,10 +24,12 @@ ANSWERS |= {"words": "nearest of all words", "alignment": "here, the diagonal"}
 ANSWERS |= {"captioner": "It says:", "latent_board": "the nearest new digit"}
 ANSWERS |= {"gan_ring": "of the points", "codebook": "are not as they were"}
 ANSWERS |= {"dalle": "codes are written"}
+ANSWERS |= {"gan_ring": "of the points", "grounding": "All words are known."}
 # how it begins, where there is nothing to load
 BUTTONS = {"collapse": "Train for", "clip_table": "Three different things"}
 BUTTONS |= {"alignment": "Next clause", "caption_scores": "Colors swapped"}
 BUTTONS |= {"gan_ring": "Play", "latent_board": "To the middle"}
+BUTTONS |= {"grounding": "A smallest set"}
 # a demo as a notebook shows it: the widget's one text, a model that asks `kernel`
 LIVE = """async ([text, state]) => {
   const url = URL.createObjectURL(new Blob([text], {type: "text/javascript"}));
