@@ -21,6 +21,7 @@ from mmdl_lib.lab.image_measures import clip_image, clip_text
 from mmdl_lib.metrics.faithfulness import faithfulness
 from mmdl_lib.models.dalle import DALLE
 from mmdl_lib.models.dvae import DVAE
+from mmdl_lib.models.parti import Parti
 from mmdl_lib.train import History
 
 SIDE, WEIGHTS = 16, "large-object"
@@ -147,7 +148,7 @@ def _silent(batch: dict, random: torch.Generator) -> dict:
 
 @torch.no_grad()
 def drawn(
-    net: DALLE,
+    net: DALLE | Parti,
     model: DVAE,
     captions: list[str],
     *,
@@ -160,7 +161,7 @@ def drawn(
 
 
 def drafts(
-    net: DALLE,
+    net: DALLE | Parti,
     model: DVAE,
     captions: list[str],
     *,
@@ -180,7 +181,7 @@ def drafts(
 
 
 def judged(
-    net: DALLE,
+    net: DALLE | Parti,
     model: DVAE,
     asked: Scenes,
     *,

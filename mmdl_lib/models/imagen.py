@@ -65,7 +65,7 @@ class ImagenConfig(Config):
     low: int | None = None  # side of the small picture; None: there is none
     reader: int = 4096  # width of the frozen encoder's words, that of T5-XXL
     empty: float = 0.1  # share of the texts that are left out in training
-    noisy: float | int = 1.0  # share of the chain for the noise of small pictures
+    noisy: float | int = 1.0  # share of the chain that `low` gets noise of
     kind: Literal["linear", "cosine"] = "cosine"
     steps: int = 1000
     shift: float = 1.0

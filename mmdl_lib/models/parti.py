@@ -20,9 +20,7 @@ al., "Vector-quantized Image Modeling with Improved VQGAN", ICLR 2022, 2110.0462
 - The encoder of texts starts at random; the paper's has learned from texts before.
 - Words are not pieces of words; each picture place has a vector for its row and one
   for its column. Rows and columns of the paper's net could not be checked.
-- Feed-forward layers of the paper's sizes: four widths. With tables and heads we count
-  what the docstrings of the presets' tests say; its 350 M, 750 M, 3 B and 20 B are the
-  blocks.
+- The printed 350 M, 750 M, 3 B and 20 B are the blocks; tables and heads come on top.
 - Our pictures have the codes of a `dvae` or `vqvae`. ViT-VQGAN's codebook is here
   (`NormedCodebook`), its Transformer and its losses are not.
 

@@ -98,6 +98,7 @@ def test_all_that_is_trained_draws(smoke):
         assert image.shape == (2, 3, 16, 16) and image.abs().max() <= 1
     dvae = DVAE.from_preset("large-object").eval()
     net, _ = fz.parti(0, scenes, steps=200, model=dvae)
-    own, other = (fz.nats(net, fz.asked(8, seed=2), dvae, shuffled=s) for s in (False, True))
+    fresh = fz.asked(8, seed=2)
+    own, other = (fz.nats(net, fresh, dvae, shuffled=s) for s in (False, True))
     assert 0 < own < 7 and own != other
     assert oo.drawn(net, dvae, ["a red star"]).shape == (1, 3, 16, 16)
