@@ -4,7 +4,7 @@ Command: python recipes/latent_diffusion.py            (all that is missing)
          python recipes/latent_diffusion.py nets:0     (one group, one seed)
          python recipes/latent_diffusion.py summary    (the claims)
 Expected: about ten minutes on a quiet core. Cut-outs steady the gradient, latents are
-right more often than pixels for the same work, guidance sharpens what is skewed. The
+right more often than pixels for the same work; the audit cannot tell. The
 values stand in results/latent_diffusion.json, the claims in the TOML beside this file.
 """
 
