@@ -64,7 +64,7 @@ def slerp(
 
     A mean of the two would be shorter than both. Opposite vectors have no shorter arc.
 
-    Source: paper's section 3.2, with theta = share.
+    Source: the paper's interpolations, with theta = share.
     """
     cosine = (one * two).sum(-1, keepdim=True).clamp(-1, 1)
     angle = cosine.acos()
@@ -85,8 +85,8 @@ def text_difference(
 ) -> Float[Tensor, "b d"]:
     """A picture's embedding on its way to where the texts' difference points.
 
-    Source: paper's section 3.3: slerp from z_i to z_d = (z_t - z_t0) / |z_t - z_t0|,
-    where shares from 0.25 to 0.5 are said to work.
+    Source: the paper's text differences: slerp from z_i to
+    z_d = (z_t - z_t0) / |z_t - z_t0|.
     """
     return slerp(picture, F.normalize(after - before, dim=-1), share)
 
@@ -109,8 +109,8 @@ class Decoder(Model):
             image_size=8, embed=8, steps=50, empty=0.5,
         ),
         "shapes": DecoderConfig(
-            net=PatchUNetConfig(context=64, side=16), image_size=16, embed=64, shift=0.5,
-            target="x0", weight="capped",
+            net=PatchUNetConfig(context=64, side=16), image_size=16, embed=64,
+            shift=0.5, target="x0", weight="capped",
         ),
         "base": DecoderConfig(),
     }  # fmt: skip

@@ -1,7 +1,7 @@
 """The priors of DALL-E 2: from a caption to CLIP's embedding of a picture of it.
 
 **Paper** Ramesh, Dhariwal, Nichol, Chu, Chen, "Hierarchical Text-Conditional Image
-Generation with CLIP Latents", 2022, arXiv 2204.06125, section 2.2.
+Generation with CLIP Latents", 2022, arXiv 2204.06125.
 
 **Book** `sec-dalle2`
 
@@ -202,7 +202,7 @@ class Prior(Model):
         noise = torch.randn(picture.shape, **how).to(picture.dtype)
         empty = torch.rand(len(picture), **how) < self.config.empty
         x = self.diffusion.q_sample(picture, step, noise)
-        # paper's eq. (2): E | f(z_i^(t), t, y) - z_i |^2
+        # paper's loss of the prior: E | f(z_i^(t), t, y) - z_i |^2
         output = self(x, step, *caption, empty)
         return {"loss": self.diffusion.error(output, picture, step, noise)}
 
