@@ -18,8 +18,8 @@ arXiv 2205.11487.
 - As `nn.unet`. What stands for no text: normal, 0.5.
 
 **Differs from the paper**
-- The nets are those of `nn.unet`, not the paper's Efficient U-Net, so our counts are
-  not its 2 billion, 600 and 400 million.
+- The nets are those of `nn.unet`, not the paper's Efficient U-Net: our counts of
+  parameters are not the paper's.
 - The level of the noise on a small picture is a step of the model's own chain.
 - Noise is put on the small picture before it is made larger. Which comes first could
   not be checked against the paper.
