@@ -201,12 +201,13 @@ def test_the_slider_goes_back_to_fewer_codes(running, nets):
     assert faults == []
 
 
-def test_rows_fill_from_above(running, nets):
+def test_the_next_seed_is_another_draft(running, nets):
     page, faults = running
     begin(page, "a red star", 5)
+    before = pixels(page, "The draft so far")
     page.get_by_role("button", name="Next seed").click()
-    # states in between are too short to wait for: the slider goes back to one
     settled(page, "a red star", 6)
+    assert (pixels(page, "The draft so far") - before).abs().max() > 1
     codes, _ = drafted(nets, "a red star", 6, 0.8)
     assert (pixels(page, "The draft so far") - shown(nets, codes)).abs().max() <= 1
     assert faults == []
