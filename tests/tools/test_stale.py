@@ -227,7 +227,8 @@ def test_each_notebook_of_the_book_uses_its_exercises_and_results():
         slug = path.stem.removesuffix("_further")
         if slug == path.stem:  # further pages have no exercises
             assert f"mmdl_lib/exercises/{slug}.py" in names
-        if slug == path.stem or f'results(\\"{slug}' in path.read_text("utf-8"):
+        named = f'results(\\"{slug}\\"' in path.read_text("utf-8")
+        if slug == path.stem or named:
             assert f"results/{slug}.json" in names
         assert "mmdl_lib/core.py" in names
         assert "mmdl_lib/metrics/vcr.py" not in names
