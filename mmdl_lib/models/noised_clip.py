@@ -25,6 +25,7 @@ ICML 2022, arXiv 2112.10741, its part on CLIP guidance.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -52,7 +53,7 @@ class NoisedCLIPConfig(Config):
     width: int = 48
     depth: int = 1
     heads: int = 2
-    kind: str = "cosine"
+    kind: Literal["linear", "cosine"] = "cosine"
     steps: int = 1000
     shift: float = 0.5
 
