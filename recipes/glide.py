@@ -30,6 +30,7 @@ STEPS, PROMPTS = 28_000, 384
 SCALES = (1, 2, 4)
 # of readers; of the small GLIDE and the CLIPs that guide it; of their draws
 READ, SMALL, LOOKED = 400, 2500, 400
+LONGER = {"steps": 1200, "first": 50}  # the readers once more
 ASKED = 96
 LEVELS = (0, 200, 400, 600, 800, 950)
 # of 1, 3, 10 and 30 the best of each on the pilot seed
@@ -103,8 +104,12 @@ def heard(model: GLIDE, test: dict) -> dict[str, float]:
     }
 
 
-def reading(seed: int, *, neighbors: int) -> dict:
-    """A reader; with 9, words are mixed with their neighbors first."""
+def reading(seed: int, *, neighbors: int, steps: int = READ, first: int = 0) -> dict:
+    """A reader; with 9, words are mixed with their neighbors first.
+
+    `first` is added to the seed: a second question gets seeds that no one has seen.
+    """
+    seed = first + seed
     torch.manual_seed(seed)
     model = Reader(replace(GLIDE.PRESETS["shapes"], neighbors=neighbors))
     data, test = told(20_000, seed=seed), told(400, seed=70_000 + seed)
@@ -116,7 +121,7 @@ def reading(seed: int, *, neighbors: int) -> dict:
             model.train()
 
     how = {"lr": 2e-3, "optimizer": fo.OPTIMIZER, "seed": seed, "watch": watch}
-    lab.train(model, lab.rows(64, seed, **data), steps=READ, **how)
+    lab.train(model, lab.rows(64, seed, **data), steps=steps, **how)
     return heard(model.eval(), test) | {"curve": curve}
 
 
@@ -207,6 +212,10 @@ LAB = lab.Lab(
         "reading": {
             "words see neighbors": partial(reading, neighbors=9),
             "words alone": partial(reading, neighbors=1),
+        },
+        "longer": {
+            "words see neighbors": partial(reading, neighbors=9, **LONGER),
+            "words alone": partial(reading, neighbors=1, **LONGER),
         },
         "draws": {name: partial(drawn, **how) for name, how in DRAWS.items()},
         "clips": {
