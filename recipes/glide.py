@@ -31,6 +31,8 @@ SCALES = (1, 2, 4)
 # of readers; of the small GLIDE and the CLIPs that guide it; of their draws
 READ, SMALL, LOOKED = 400, 2500, 400
 LONGER = {"steps": 1200, "first": 50}  # the readers once more
+EARLY = 200  # a look at the colors, too
+SOONER = {"steps": 1200, "first": 60}  # and when they know half
 ASKED = 96
 LEVELS = (0, 200, 400, 600, 800, 950)
 # of 1, 3, 10 and 30 the best of each on the pilot seed
@@ -113,16 +115,20 @@ def reading(seed: int, *, neighbors: int, steps: int = READ, first: int = 0) -> 
     torch.manual_seed(seed)
     model = Reader(replace(GLIDE.PRESETS["shapes"], neighbors=neighbors))
     data, test = told(20_000, seed=seed), told(400, seed=70_000 + seed)
-    curve, every = {}, 50
+    curve, early, every = {}, {}, 50
 
     def watch(step, model, terms):
         if (step + 1) % every == 0:
-            curve[step + 1] = heard(model.eval(), test)["all"]
+            found = heard(model.eval(), test)
+            curve[step + 1] = found["all"]
+            if step + 1 == EARLY:
+                early.update({f"early {key}": value for key, value in found.items()})
             model.train()
 
     how = {"lr": 2e-3, "optimizer": fo.OPTIMIZER, "seed": seed, "watch": watch}
     lab.train(model, lab.rows(64, seed, **data), steps=steps, **how)
-    return heard(model.eval(), test) | {"curve": curve}
+    half = next((at for at, share in curve.items() if share > 0.5), steps)
+    return heard(model.eval(), test) | early | {"curve": curve, "half": half}
 
 
 # a small GLIDE and its guides
@@ -216,6 +222,10 @@ LAB = lab.Lab(
         "longer": {
             "words see neighbors": partial(reading, neighbors=9, **LONGER),
             "words alone": partial(reading, neighbors=1, **LONGER),
+        },
+        "sooner": {
+            "words see neighbors": partial(reading, neighbors=9, **SOONER),
+            "words alone": partial(reading, neighbors=1, **SOONER),
         },
         "draws": {name: partial(drawn, **how) for name, how in DRAWS.items()},
         "clips": {
