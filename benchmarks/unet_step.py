@@ -39,25 +39,33 @@ def nets():
     return ours, peer
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
+def sides():
+    """What both say of the same noised pictures, and the noise."""
     ours, peer = nets()
     x, noise = torch.randn(2, ROWS, 3, PIXELS, PIXELS)
     when = torch.randint(1000, (ROWS,))
-    say = {"ours": lambda: ours(x, when), "peer": lambda: peer(x, when).sample}
+    says = [lambda: ours(x, when), lambda: peer(x, when).sample]
+    return [(ours, says[0]), (peer, says[1])], noise
 
-    def quiet(name):
-        with torch.no_grad():
-            say[name]()
 
-    trained = [
-        step(net, lambda name=name: F.mse_loss(say[name](), noise))
-        for name, net in {"ours": ours, "peer": peer}.items()
-    ]
-    sampled = [lambda name=name: quiet(name) for name in say]
-    for kind, pair in {"training": trained, "sampling": sampled}.items():
-        times = measure(*pair)
+def training():
+    pairs, noise = sides()
+    return [step(net, lambda say=say: F.mse_loss(say(), noise)) for net, say in pairs]
+
+
+def sampling():
+    pairs, _ = sides()
+    return [torch.no_grad()(say) for _, say in pairs]
+
+
+CASES = {"training": training, "sampling": sampling}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    for kind, make in CASES.items():
+        times = measure(*make())
         one, two = (statistics.median(side) for side in zip(*times, strict=True))
         ratio = statistics.median(a / b for a, b in times)
         verdict = "ok" if ratio <= ALLOWED else f"above {ALLOWED}"

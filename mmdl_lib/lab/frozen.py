@@ -112,9 +112,8 @@ class Reader(BERT):
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Nats of a hidden word."""
         tokens, mask = batch["tokens"], batch["mask"]
-        order = torch.rand(tokens.shape, generator=generator).masked_fill(
-            ~self.words(tokens, mask), 2.0
-        )
+        order = torch.rand(tokens.shape, generator=generator, device=tokens.device)
+        order = order.masked_fill(~self.words(tokens, mask), 2.0)
         place = order.argmin(1, keepdim=True)
         read = tokens.scatter(1, place, self.config.mask_token)
         x = self.hidden(read, mask).take_along_dim(place[..., None], 1)[:, 0]

@@ -52,8 +52,8 @@ def fit(
 
     The phases of the stage take turns in every step, on the same batch, each with an
     optimizer of its own; what a phase does not train has no gradient and is in
-    evaluation mode meanwhile. Afterwards gradients flow as before, and what has been
-    trained is in training mode.
+    evaluation mode meanwhile. Afterwards gradients flow as before, what has been
+    trained is in training mode, and the model is on the device on which it came.
 
     All randomness comes from `seed`, the step, the phase and the slice of the batch:
     torch's global state neither matters nor changes.
@@ -100,6 +100,7 @@ def fit(
     """
     given = dict(locals())
     check_options(**given)
+    home = next(model.parameters()).device
     began, names = time.perf_counter(), model.STAGES[stage]
     shares, rates = factors(schedule, steps=steps, warmup=warmup), rates_of(lr, names)
     # Accelerate keeps the first precision of a process; a notebook may try several
@@ -137,8 +138,10 @@ def fit(
             if kept.due(step + 1):
                 kept.write(step + 1, readings.losses)
                 accelerator.wait_for_everyone()
+    model.to(home)  # the reader's tensors are there, too
     seconds = time.perf_counter() - began
-    return History(readings.losses, seconds, average.state if average else None)
+    state = {k: v.to(home) for k, v in average.state.items()} if average else None
+    return History(readings.losses, seconds, state)
 
 
 def _gradients(

@@ -129,3 +129,17 @@ def test_a_model_in_double_precision_trains():
     history = fit(model, lambda step: {"x": batches(step)["x"].double()}, steps=3)
     assert history.last() < history.losses["loss"][0]
     assert model.body[0].weight.dtype == torch.float64
+
+
+def test_a_model_comes_back_to_the_device_on_which_it_came(monkeypatch):
+    """A reader's tensors are on the CPU, and so is the model after a training."""
+    model, places = Plain(), []
+
+    def note(self, place):
+        places.append(place)
+        return self
+
+    monkeypatch.setattr(torch.nn.Module, "to", note)
+    history = fit(model, batches, steps=2, ema=0.5)
+    assert places[-1] == torch.device("cpu") and len(places) == 2
+    assert {w.device.type for w in history.average.values()} == {"cpu"}
