@@ -41,9 +41,12 @@ def browser():
 
 @pytest.fixture(scope="module")
 def visit(browser):
-    """Opens a page; gives it and all that it complained about or asked of others."""
+    """Opens a page; gives it and all that it complained about or asked of others.
 
-    def open_page(url, **options):
+    All addresses that it asks for are added to `asked`.
+    """
+
+    def open_page(url, *, asked=None, **options):
         page, faults = browser.new_page(**options), []
         page.set_default_timeout(PATIENCE)
         page.on(
@@ -54,6 +57,8 @@ def visit(browser):
         page.on("requestfailed", lambda r: faults.append(f"failed: {r.url}"))
         local = ("http://127.0.0.1", "data:", "blob:", "file:")
         page.on("request", lambda r: r.url.startswith(local) or faults.append(r.url))
+        if asked is not None:
+            page.on("request", lambda r: asked.add(r.url))
         page.goto(url, wait_until="networkidle")
         return page, faults
 

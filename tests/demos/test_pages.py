@@ -22,6 +22,8 @@ FILES = [n for n in demos.names() if demos.about(n).get("files", False)]
 LIGHT = [n for n in demos.names() if n not in {*HEAVY, *FILES}]
 each = pytest.mark.parametrize("demo", demos.names())
 each_heavy = pytest.mark.parametrize("demo", HEAVY)
+# what `common.js` does for all of them is tried on two: one with a file, one with two
+some_heavy = pytest.mark.parametrize("demo", ["vit", "clip"])
 each_loading = pytest.mark.parametrize("demo", [*HEAVY, *FILES])
 each_with_files = pytest.mark.parametrize("demo", FILES)
 each_light = pytest.mark.parametrize("demo", LIGHT)
@@ -41,21 +43,10 @@ def test_a_page_asks_for_nothing_heavy_before_the_click(browser, address, demo):
 
 
 @each
-@pytest.mark.parametrize("theme", ["", "-dark"])
-def test_axe_finds_nothing_serious(visit, address, start, serious, demo, theme):
-    page, _ = visit(f"{address}{demo}{theme}.html")
+def test_axe_finds_nothing_serious_in_the_dark(visit, address, start, serious, demo):
+    page, _ = visit(f"{address}{demo}-dark.html")
     start(page, demo)
     assert serious(page, "mmdl-demo") == []
-    page.close()
-
-
-@each
-def test_it_fits_a_phone(visit, address, start, demo):
-    phone = {"width": 390, "height": 844}
-    page, faults = visit(f"{address}{demo}.html", viewport=phone)
-    start(page, demo)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert faults == []
     page.close()
 
 
@@ -70,15 +61,19 @@ def theme_classes():
 
 
 @each
-def test_no_name_of_a_demo_is_one_that_the_theme_lays_out(
-    visit, address, start, theme_classes, demo
-):
-    page, _ = visit(f"{address}{demo}.html")
+def test_a_demo_on_a_phone(visit, address, start, serious, theme_classes, demo):
+    """One visit: no fault, no wider than the phone, no class of the theme, nothing
+    for axe."""
+    phone = {"width": 390, "height": 844}
+    page, faults = visit(f"{address}{demo}.html", viewport=phone)
     start(page, demo)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert faults == []
     used = page.locator("mmdl-demo").evaluate(
         "x => [...x.querySelectorAll('[class]')].flatMap(y => [...y.classList])"
     )
     assert used and theme_classes.isdisjoint(used)
+    assert serious(page, "mmdl-demo") == []
     page.close()
 
 
@@ -153,7 +148,7 @@ SLOW = """() => {
 }"""
 
 
-@each_heavy
+@some_heavy
 def test_while_files_come_their_bytes_are_counted(visit, address, start, demo):
     page, faults = visit(f"{address}{demo}.html")
     page.evaluate(SLOW)
@@ -181,7 +176,7 @@ FAILURES = {
 }
 
 
-@each_heavy
+@some_heavy
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_is_told_in_our_words_and_the_button_tries_again(
     browser, address, start, demo, failure
