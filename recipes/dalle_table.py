@@ -13,7 +13,6 @@ of a picture is left (0.68 read back rather than 0.28), but the minutes are spen
 a Transformer has begun to learn rows four times as long.
 """
 
-import json
 import time
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from mmdl_lib import lab, record
+from mmdl_lib import lab
 from mmdl_lib.core import generator
 from mmdl_lib.data.shapes import to_float
 from mmdl_lib.lab import one_object as oo
@@ -90,16 +89,6 @@ def drafts(dalle: DALLE, dvae: DVAE, seed: int) -> dict:
     return {"images": {"one": images[0], "best": chosen}, "seconds": took}
 
 
-def earlier(name: str) -> dict[int, t2i.Scores]:
-    """Seeds of a row of the section's table that were measured before."""
-    path = record.folder() / t2i.FOLDER / "dalle.json"
-    row = json.loads(path.read_text("utf-8")).get(name) if path.exists() else None
-    if row is None:
-        return {}
-    rest = {"features": row["features"]}
-    return {int(k): t2i.Scores(**v, **rest) for k, v in row["seeds"].items()}
-
-
 @torch.no_grad()
 def ceiling(dvae: DVAE) -> dict:
     """What is left of the prompts' real pictures after 64 codes."""
@@ -123,7 +112,7 @@ def table(seed: int) -> dict:
         scores = t2i.score(found["images"][key])
         facts = {"parameters": size, "seconds": round(found["seconds"][key], 5)}
         facts |= {"minutes": round(minutes, 1), "note": NOTES[key]}
-        t2i.keep("dalle", name, earlier(name) | {seed: scores}, **facts)
+        t2i.keep("dalle", name, {seed: scores}, merge=True, **facts)
         out[key] = {"exact": scores.exact, "fid": scores.fid}
     return out
 

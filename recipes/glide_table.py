@@ -9,7 +9,6 @@ results/text_to_image/glide.json, and what was seen on the way in
 results/glide_table.json.
 """
 
-import json
 import time
 from dataclasses import replace
 
@@ -57,23 +56,13 @@ def drawn(model: GLIDE, seed: int) -> tuple[torch.Tensor, float]:
     return images, (time.process_time() - began) / len(asked)
 
 
-def earlier(name: str) -> dict[int, t2i.Scores]:
-    """Seeds of a row of the section's table that were measured before."""
-    path = record.folder() / t2i.FOLDER / "glide.json"
-    row = json.loads(path.read_text("utf-8")).get(name) if path.exists() else None
-    if row is None:
-        return {}
-    rest = {"features": row["features"]}
-    return {int(k): t2i.Scores(**v, **rest) for k, v in row["seeds"].items()}
-
-
 def kept(name: str, model: GLIDE, seed: int, minutes: float, note: str) -> dict:
     """Draw, score, and write into the row."""
     images, seconds = drawn(model, seed)
     scores = t2i.score(images)
     facts = {"parameters": sum(p.numel() for p in model.parameters())}
     facts |= {"seconds": round(seconds, 5), "minutes": round(minutes, 1), "note": note}
-    t2i.keep("glide", name, earlier(name) | {seed: scores}, **facts)
+    t2i.keep("glide", name, {seed: scores}, merge=True, **facts)
     return {"exact": scores.exact, "fid": scores.fid}
 
 

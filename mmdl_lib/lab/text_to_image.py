@@ -189,6 +189,7 @@ def keep(
     seconds: float | None = None,
     minutes: float | None = None,
     note: str = "",
+    merge: bool = False,
 ) -> None:
     """Write a model's row, for recipes.
 
@@ -200,6 +201,8 @@ def keep(
         seconds: for one picture, one core.
         minutes: of training, one core.
         note: a few words, such as "best of 8 by CLIP".
+        merge: other seeds that the row has already stay, measured side by side or
+            before.
 
     Raises:
         ValueError: no name, no scores, or scores in two kinds of features.
@@ -212,8 +215,16 @@ def keep(
         raise ValueError(f"scores expected one kind of features, got {sources}.")
     row = {"parameters": parameters, "seconds": seconds, "minutes": minutes}
     row |= {"note": note, "features": sources.pop()}
-    row["seeds"] = {k: _numbers(s) for k, s in scores.items()}
-    record.keep(f"{FOLDER}/{slug}", name, value=row)
+    seeds = {str(k): _numbers(s) for k, s in scores.items()}
+
+    def change(whole: dict) -> None:
+        old = whole.get(name, {}) if merge else {}
+        if old.get("features", row["features"]) != row["features"]:
+            kinds = {old["features"], row["features"]}
+            raise ValueError(f"scores expected one kind of features, got {kinds}.")
+        whole[name] = row | {"seeds": old.get("seeds", {}) | seeds}
+
+    record.update(f"{FOLDER}/{slug}", change)
 
 
 def _numbers(scores: Scores) -> dict[str, float]:

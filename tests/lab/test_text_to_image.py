@@ -156,6 +156,17 @@ def test_rows_are_written_read_and_sorted(place, drawn):
     assert table[0]["drawn by"] == "DALL-E" and table[0]["minutes"] is None
 
 
+def test_seeds_that_are_measured_side_by_side_all_stay(place, drawn):
+    for seed in range(3):
+        worse = drawn._replace(exact=seed / 10)
+        t2i.keep("gan", "GAN", {seed: worse}, merge=True)
+    assert t2i.rows()[0]["exact"] == pytest.approx((0.1, 0, 0.2))
+    with pytest.raises(ValueError, match="one kind of features"):
+        t2i.keep("gan", "GAN", {3: drawn._replace(features="CLIP")}, merge=True)
+    t2i.keep("gan", "GAN", {5: drawn})
+    assert t2i.rows()[0]["seeds"] == 1
+
+
 def test_a_row_without_name_or_of_two_kinds_of_features_is_refused(place, drawn):
     with pytest.raises(ValueError, match="a row expected a name and scores"):
         t2i.keep("gan", " ", {0: drawn})
