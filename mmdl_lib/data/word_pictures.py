@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -109,7 +110,7 @@ def load() -> WordPictures:
             **{key: torch.from_numpy(found[key].astype(np.float32))
                for key in ("feature", "count", "color")},
         )  # fmt: skip
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         raise ValueError(
             f"{FILE} expected words with pictures, got a missing or damaged file: "
             "install mmdl_lib again."
