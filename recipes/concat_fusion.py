@@ -1,7 +1,7 @@
 """Measure when pictures help word vectors, and for whom.
 
-Command: python recipes/concat_fusion.py        (needs scikit-image, for SIFT, and gensim,
-         which carries people's scores of pairs; all else is in the repository)
+Command: python recipes/concat_fusion.py      (needs scikit-image, for SIFT, and gensim,
+         which carries people's scores of pairs)
          python recipes/concat_fusion.py judges:0   (one group, one seed)
          python recipes/concat_fusion.py summary    (the claims)
 Expected: six minutes on a quiet core, two of them for the visual words.
@@ -25,7 +25,7 @@ from mmdl_lib.models.bovw_svd import BoVWSVD, VisualWords, k_means, sift
 from mmdl_lib.models.concat_fusion import dispersion, fuse, fused_cosine
 
 SIDE, VISUAL = 128, 200  # pixels, visual words
-WINDOW, CONTEXTS, LEAST = 5, 3000, 10  # of the verses: words either side, columns, count
+WINDOW, CONTEXTS, LEAST = 5, 3000, 10  # of the verses: either side, columns, count
 RANKS = (5, 10, 20, 50, 100, 150)
 PICTURES = (1, 2, 4, 8)  # of a word that has at least eight
 DRAWS = 1000
@@ -72,38 +72,54 @@ def concrete(seed, *, third):
     }  # fmt: skip
 
 
+def mixed(seed, *, image):
+    """GloVe and a kind of image joined, and mixed by an SVD of some ranks."""
+    known, found = fused.known_to("senses"), {}
+    text, tables = fused.text_vectors(known), images(tuple(known))[image]
+    joined = fuse(text, tables, 0.5)
+    vectors = {"joined": joined}
+    for rank in RANKS:
+        vectors[str(rank)] = BoVWSVD.mix(joined, rank).vectors
+    place = {word: i for i, word in enumerate(known)}
+    for judge in fused.JUDGES:
+        some = fused.of_part(seed, fused.known_to(judge))
+        rows, right = [place[w] for w in some], fused.judged(judge, some)
+        found[judge] = {"words": len(some)} | {
+            name: spearman(fused.cosines(table[rows]), right)
+            for name, table in vectors.items()
+        }
+    return found
+
+
+@cache
+def images(known):
+    """The net's features of words, and their bags; a word without keypoints gets 1s."""
+    bag = fused.shifted_ppmi(fused.bags(known))
+    bag[bag.sum(1) == 0] = 1
+    return {"net": fused.picture_vectors(known), "bag": bag}
+
+
 @cache
 def verse_table():
-    """Words with pictures that the verses know, PPMI of both sides, and the net's."""
+    """Words with pictures that the verses know, and PPMI of their neighbors there."""
     corpus = texts.some(least=LEAST)
-    known = [w for w in fused.known_to("senses") if w in set(corpus.words)]
+    have = set(corpus.words)
+    known = [w for w in fused.known_to("senses") if w in have]
     place = {word: i for i, word in enumerate(corpus.words)}
-    rows = [place[word] for word in known]
     count = corpus.cooccurrences(WINDOW)[:, :CONTEXTS]
-    text = fused.shifted_ppmi(count, power=0.75)[rows]
-    bag = fused.shifted_ppmi(fused.bags(known))
-    kept = ((text.sum(1) > 0) & (bag.sum(1) > 0)).nonzero().flatten().tolist()
-    known = [known[i] for i in kept]
-    return known, text[kept], {"bag": bag[kept], "net": fused.picture_vectors(known)}
+    return known, fused.shifted_ppmi(count, power=0.75)[[place[w] for w in known]]
 
 
-def verses(seed, *, image):
-    """A text of one book: apart, joined, and mixed by an SVD of some ranks."""
-    known, text, images = verse_table()
-    joined, found = fuse(text, images[image]), {}
-    tables = {"text": text, "image": images[image], "joined": joined}
-    for rank in RANKS:
-        tables[f"text {rank}"] = BoVWSVD.mix(F.normalize(text, dim=1), rank).vectors
-        tables[f"mixed {rank}"] = BoVWSVD.mix(joined, rank).vectors
-    for judge in ("kind", "senses"):
-        said = set(fused.known_to(judge))
-        rows = [i for i, w in enumerate(known) if w in said]
-        rows = [i for i in rows if grounded.fold(known[i]) == grounded.part(seed)]
-        right = fused.judged(judge, [known[i] for i in rows])
-        found[judge] = {"words": len(rows)} | {
-            name: spearman(fused.cosines(table[rows]), right)
-            for name, table in tables.items()
-        }
+def verses(seed):
+    """A poor text, verses of one book, and a rich one, without and with pictures."""
+    known, counted = verse_table()
+    some = fused.of_part(seed, known)
+    rows, right = [known.index(w) for w in some], fused.judged("senses", some)
+    image, found = fused.picture_vectors(some), {"words": len(some)}
+    for name, text in (("poor", counted[rows]), ("rich", fused.text_vectors(some))):
+        alone = spearman(fused.cosines(text), right)
+        both = spearman(fused.cosines(fuse(text, image, 0.5)), right)
+        found[name] = {"text": alone, "both": both, "gain": both - alone}
     return found
 
 
@@ -128,7 +144,7 @@ def people():
     """Pairs that people scored, where both words have pictures."""
     from word2vec_sets import SCORES, judged
 
-    found, norms = {}, words.concreteness()
+    found = {}
     have = set(fused.known_to("senses"))
     for name, file in SCORES.items():
         rows = [row for row in judged(file) if {row[0], row[1]} <= have]
@@ -137,9 +153,8 @@ def people():
         a, b = (torch.tensor([place[row[i]] for row in rows]) for i in (0, 1))
         said = torch.tensor([row[2] for row in rows])
         text, image = fused.text_vectors(known), fused.picture_vectors(known)
-        cosine = [F.cosine_similarity(x[a].double(), x[b].double()) for x in (text, image)]
-        least = [min(norms[w].item() if w in norms else 9 for w in row[:2]) for row in rows]
-        found[name] = scored(*cosine, said) | {"both rated": sum(x < 9 for x in least)}
+        cosine = [F.cosine_similarity(x[a], x[b]).double() for x in (text, image)]
+        found[name] = scored(*cosine, said)
     return found
 
 
@@ -161,8 +176,9 @@ def vocabulary():
     image = clipart.load().image
     if lab.smoke():
         image = image[:20]
-    large = F.interpolate(image.float(), size=(SIDE, SIDE), mode="bicubic", antialias=True)
-    found = [sift(one) for one in large.clamp(0, 255).round().to(torch.uint8)]
+    size = {"size": (SIDE, SIDE), "mode": "bicubic", "antialias": True}
+    large = F.interpolate(image.float(), **size).clamp(0, 255).round()
+    found = [sift(one) for one in large.to(torch.uint8)]
     points = torch.cat(found)
     k = lab.short(VISUAL)
     centers = k_means(points, k, generator=generator(0))
@@ -191,7 +207,8 @@ LAB = lab.Lab(
     groups={
         "judges": {j: partial(judges, judge=j) for j in fused.JUDGES},
         "concrete": {t: partial(concrete, third=t) for t in ("abstract", "concrete")},
-        "verses": {i: partial(verses, image=i) for i in ("bag", "net")},
+        "mixed": {i: partial(mixed, image=i) for i in ("bag", "net")},
+        "verses": verses,
         "pictures": pictures,
     },
     once={"vocabulary": vocabulary, "counts": counts, "people": people},

