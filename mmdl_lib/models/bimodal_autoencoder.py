@@ -284,7 +284,7 @@ def both(batch: dict) -> tuple[Tensor, Tensor]:
     if missing:
         raise ValueError(
             f"a batch to learn from expected text and picture, got no "
-            f"{' and no '.join(missing)}: `encode_text` and `encode_picture` do with one."
+            f"{' and no '.join(missing)}: encode_text and encode_picture need one."
         )
     return batch["text"], batch["picture"]
 

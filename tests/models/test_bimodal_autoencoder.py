@@ -240,6 +240,17 @@ def test_the_classifier_is_not_trained_from_the_first_step():
         assert torch.equal(one, two)
 
 
+def test_each_stage_trains_its_own_layers():
+    model = make()
+    layers = {"unimodal": {"text", "picture"}, "bimodal": {"joint"}}
+    layers |= {"softmax": {"classify"}}
+    layers["main"] = set().union(*layers.values())
+    for phase, names in layers.items():
+        learning = set(map(id, model.trainable(phase)))
+        found = {n for n, p in model.named_parameters() if id(p) in learning}
+        assert {name.partition(".")[0] for name in found} == names
+
+
 def test_a_missing_picture_is_brought_back_from_the_text():
     """Both sides show the same two causes; masking whole modalities learns the way."""
     cause = torch.randn(400, 2, generator=generator(0))
@@ -275,6 +286,10 @@ def test_bad_input_is_one_sentence(as_a_reader):
     for words, change in bad.items():
         with pytest.raises(ValueError, match=words):
             model.loss(batch | change)
+    with pytest.raises(ValueError, match="row i is one thing"):
+        model.encode_pair(text, picture[:1])  # would not even broadcast by chance
+    with pytest.raises(ValueError, match="picture expected 8 numbers a row, got 6"):
+        model.encode_picture(text)
     for gone in ("text", "picture"):
         rest = {key: value for key, value in batch.items() if key != gone}
         with pytest.raises(ValueError, match=f"text and picture, got no {gone}"):
