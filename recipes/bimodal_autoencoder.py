@@ -29,7 +29,7 @@ from mmdl_lib.models.bimodal_autoencoder import (
 )
 
 MADE = {"text": 48, "picture": 48, "text_hidden": 40, "picture_hidden": 40}
-MADE |= {"code": 16}
+MADE |= {"code": 40}
 PAIRS, LABELED, STEPS, LR = 2000, 40, 1200, 1e-2
 REAL = {"mask": 0.2, "decay": 1e-4, "delta_c": 0.0}
 TEST = 107  # a third of the things
