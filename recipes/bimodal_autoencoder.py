@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 
 from mmdl_lib import lab
-from mmdl_lib.core import generator
 from mmdl_lib.data import things
 from mmdl_lib.lab import grounded as gr
 from mmdl_lib.lab import paired
@@ -32,7 +31,6 @@ MADE = {"text": 48, "picture": 48, "text_hidden": 40, "picture_hidden": 40}
 MADE |= {"code": 40}
 PAIRS, LABELED, STEPS, LR = 2000, 40, 1200, 1e-2
 REAL = {"mask": 0.2, "decay": 1e-4, "delta_c": 0.0}
-TEST = 107  # a third of the things
 
 
 def fresh(seed: int, **config) -> BimodalAutoencoder:
@@ -111,21 +109,9 @@ def loaded():
     return things.load()
 
 
-def split(seed: int):
-    """Rows to learn from, rows to ask, and standardized vectors."""
-    found = loaded()
-    order = torch.randperm(len(found), generator=generator(seed))
-    asked, seen = order[:TEST], order[TEST:]
-    data = {"label": found.topic, "labeled": found.filed}
-    for name in ("text", "picture"):
-        x = getattr(found, name)
-        data[name] = (x - x[seen].mean(0)) / x[seen].std(0).clamp(min=1e-6)
-    return data, seen, asked
-
-
 def stack(seed: int, **noise) -> tuple:
     """A stack trained on the things of this seed that may be seen."""
-    data, seen, asked = split(seed)
+    data, seen, asked = paired.thirds(loaded(), seed)
     model = fresh(seed, **REAL | noise)
     batches = lab.rows(64, seed, **{name: x[seen] for name, x in data.items()})
     sizes = {"before": 300, "steps": 600, "lr": 3e-3, "seed": seed, "softmax": False}

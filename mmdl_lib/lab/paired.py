@@ -2,7 +2,8 @@
 
 A thing has causes: some show in text and picture, others in one of both. All maps are
 linear and all draws Gaussian, so what a picture can be told from a text, and how well,
-has a closed form. `recipes/bimodal_autoencoder.py` and its chapter use it.
+has a closed form. `thirds` deals the real things. `recipes/bimodal_autoencoder.py` and
+its chapter use both.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from mmdl_lib.borders import check_number, check_same_length
 from mmdl_lib.core import Model, generator
+from mmdl_lib.data.things import Things
 from mmdl_lib.lab.runs import train
 
 CLASSES = 4  # by the signs of the first two shared causes
@@ -88,6 +90,21 @@ def world(
         map = torch.randn(shared + own, width, generator=g)
         maps.append(map / map.norm(dim=0) * (1 - noise) ** 0.5)
     return World(*maps, shared, noise)
+
+
+def thirds(things: Things, seed: int) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """A batch of all things, the rows to learn from, and a third of them to ask.
+
+    Vectors have mean 0 and variance 1 over the rows to learn from; `label` is the
+    topic, `labeled` says whether there is one.
+    """
+    order = torch.randperm(len(things), generator=generator(seed))
+    asked, seen = order.split([len(things) // 3, len(things) - len(things) // 3])
+    batch = {"label": things.topic, "labeled": things.filed}
+    for name in ("text", "picture"):
+        x = getattr(things, name)
+        batch[name] = (x - x[seen].mean(0)) / x[seen].std(0)
+    return batch, seen, asked
 
 
 def told(said: Float[Tensor, "n d"], true: Float[Tensor, "n d"]) -> float:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmdl_lib.core import generator
+from mmdl_lib.data import things
 from mmdl_lib.lab import paired
 from mmdl_lib.models.bimodal_autoencoder import (
     BimodalAutoencoder,
@@ -68,6 +69,22 @@ def test_told_is_one_for_all_zero_for_the_mean_and_below_for_worse():
     assert paired.told(true, true) == 1
     assert paired.told(true.mean(0).expand(50, 3), true) == pytest.approx(0, abs=1e-6)
     assert paired.told(-true, true) < -1
+
+
+def test_thirds_share_no_row_and_are_standardized_by_what_is_seen():
+    found = things.load()
+    batch, seen, asked = paired.thirds(found, 0)
+    assert len(asked) == 107 and len(seen) == 214
+    assert set(seen.tolist()) | set(asked.tolist()) == set(range(321))
+    for name in ("text", "picture"):
+        assert batch[name][seen].mean(0).abs().max() < 1e-5
+        assert (batch[name][seen].std(0) - 1).abs().max() < 1e-5
+        assert batch[name][asked].mean(0).abs().max() > 0.05
+    # rows stay where they were
+    assert torch.equal(batch["label"], found.topic)
+    one = (found.text[:, 0] - found.text[seen, 0].mean()) / found.text[seen, 0].std()
+    assert torch.allclose(batch["text"][:, 0], one)
+    assert not torch.equal(paired.thirds(found, 1)[2], asked)
 
 
 def moved(before, softmax=True, steps=0):
