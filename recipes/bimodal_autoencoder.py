@@ -3,7 +3,7 @@
 Command: python recipes/bimodal_autoencoder.py           (all that is missing)
          python recipes/bimodal_autoencoder.py masks:0   (one group, one seed)
          python recipes/bimodal_autoencoder.py summary   (the claims)
-Expected: about 20 minutes on a quiet core for 16 seeds. The measured values stand in
+Expected: about 25 minutes on a quiet core for 16 seeds. The measured values stand in
 results/bimodal_autoencoder.json, the claims in recipes/bimodal_autoencoder.toml; writes
 bimodal_autoencoder_things (weights).
 

@@ -1,7 +1,7 @@
 """Bimodal autoencoder: attributes of words and of pictures share one code.
 
 **Paper** Silberer, Lapata, "Learning Grounded Meaning Representations with
-Autoencoders", ACL 2014.
+Autoencoders", ACL 2014, doi 10.3115/v1/P14-1068.
 
 **Book** `sec-bimodal_autoencoder`
 
