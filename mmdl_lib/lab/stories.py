@@ -18,6 +18,7 @@ from mmdl_lib.data import shapes
 from mmdl_lib.data.shapes import COLORS, HELD_OUT, SHAPES
 from mmdl_lib.data.text import WordTokenizer
 from mmdl_lib.metrics.probe import logistic_regression
+from mmdl_lib.models.grounded_space import cohesion, cosines, perceptual_loss
 
 PEOPLE = ("ann", "ben", "cleo", "dan", "eva", "finn")
 MOODS = {
@@ -203,3 +204,41 @@ def few_labels(
     weight, bias = logistic_regression(x[:labels], label[:labels], l2=0.01)
     said = (x[labels:].double() @ weight.T + bias).argmax(1)
     return (said == label[labels:]).double().mean().item()
+
+
+@torch.no_grad()
+def measured(model, seed: int, *, rounds: int = 8) -> dict:
+    """What both vectors of new sentences know, and the text objective on new stories.
+
+    `names`: share of sentences about 64 kinds of things, in one set of names, whose
+    nearest in the other set, said by others, is about the same kind; `held`, among
+    kinds that no picture showed. `like`: correlation of cosines with those of mean
+    pictures. `mood`, `who`, `color`: a classifier with few labels. `cohesion` of one
+    kind, and the mean `cosine` of all pairs beside it.
+    """
+    new, read = told(1500, seed=777 + seed), tokenizer()
+    s = vectors(model, new.text)["sentence"]
+    out = {"nats": model.text_loss(s, *read(new.after)).item()}
+    truth, looked, out_of = vectors(model, new.text), prototypes(), held_out()
+    for name, x in truth.items():
+        hits, like = [], []
+        for i in range(rounds):
+            one, other = (
+                vectors(model, every(5000 * (seed + 1) + 9 * i + k, named=(k, k)).text)
+                for k in range(2)
+            )
+            hits.append(met(one[name], other[name]))
+            mixed = vectors(model, every(5000 * (seed + 1) + 9 * i + 2).text)[name]
+            like.append(-perceptual_loss(mixed, looked).item())
+        hit = torch.stack(hits).double()
+        out[name] = {
+            "names": hit.mean().item(),
+            "held": hit[:, out_of].mean().item(),
+            "like": sum(like) / rounds,
+            "mood": few_labels(x, new.mood),
+            "who": few_labels(x, new.who, labels=60),
+            "color": few_labels(x, new.color, labels=80),
+            "cohesion": cohesion(x[:400], new.kind[:400]),
+            "cosine": cosines(x[:400]).mean().item(),
+        }
+    return out
