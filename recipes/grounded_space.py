@@ -3,7 +3,7 @@
 Command: python recipes/grounded_space.py              (all that is missing)
          python recipes/grounded_space.py stories:0    (one group, one seed)
          python recipes/grounded_space.py summary      (the claims)
-Expected: about 30 minutes on a quiet core, three for each seed of the stories. Writes
+Expected: about 45 minutes on a quiet core, four for each seed of the stories. Writes
 grounded_space_stories, _text and _straight (weights of seed 0) and
 results/grounded_space.json; claims in recipes/grounded_space.toml.
 """
@@ -17,7 +17,7 @@ from mmdl_lib import lab
 from mmdl_lib.lab import stories, titles
 from mmdl_lib.models.grounded_space import GroundedSpace, StraightGrounding
 
-STEPS = 3000  # of the made world
+STEPS = 4000  # of the made world
 
 
 def story(seed: int, *, kind=GroundedSpace, save: str = "", **weights) -> dict:
@@ -27,7 +27,7 @@ def story(seed: int, *, kind=GroundedSpace, save: str = "", **weights) -> dict:
     config = replace(kind.PRESETS["stories"], **weights)
     torch.manual_seed(seed)  # arms of one seed start with equal encoders
     model = kind(config)
-    batches = stories.batches(told, about, facts, size=48, seed=seed)
+    batches = stories.batches(told, about, facts, seed=seed)
     history = lab.train(model, batches, steps=STEPS, lr=3e-3)
     if save and seed == 0:
         words = stories.tokenizer().words
