@@ -1,8 +1,8 @@
 """Grounded space: sentences meet pictures in a space beside their own vectors.
 
 **Paper** Bordes, Zablocki, Soulier, Piwowarski, Gallinari, "Incorporating Visual
-Semantics into Sentence Representations within a Grounded Space", EMNLP 2019, arXiv
-2002.02734.
+Semantics into Sentence Representations within a Grounded Space", EMNLP 2019,
+arXiv 2002.02734.
 
 **Book** `sec-grounded_space`
 
