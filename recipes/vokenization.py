@@ -1,8 +1,8 @@
 """Give tokens pictures, train on both, imagine pictures: is it the picture that helps?
 
-Command: python recipes/vokenization.py             (all that is missing; the group
-         `imagined` needs WordNet, Debian's wordnet-base, and the drawings of two
-         artists: npm install)
+Command: python recipes/vokenization.py             (all that is missing; `imagined`
+         needs WordNet, Debian's wordnet-base, and drawings: npm install; `drawn` and it
+         need EfficientNet-Lite0)
          python recipes/vokenization.py trained:0   (one group, one seed)
          python recipes/vokenization.py summary     (the claims)
 Expected: about 4 minutes a seed on a quiet core for `trained`, half a minute for each
@@ -19,8 +19,9 @@ import torch
 
 from mmdl_lib import lab
 from mmdl_lib.core import generator
+from mmdl_lib.data import words
 from mmdl_lib.lab import grounded as gr
-from mmdl_lib.lab import unsaid
+from mmdl_lib.lab import pictured, unsaid
 from mmdl_lib.metrics.probe import linear_probe
 from mmdl_lib.models.iace import IACE, IACEConfig
 from mmdl_lib.models.imagined import Imagined, ImaginedConfig, ridge
@@ -31,6 +32,7 @@ MATCHING, STEPS, TUNING = 300, 1000, 60
 POOL, STORE, MANY = 60, 2, 16  # pictures of each look: beside captions, and in stores
 LABELS, SENTENCES = (1, 2, 4), 4  # labeled nouns of each color; sentences of each
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # lambda
+ABSTRACT = ("winter", "justice", "anger", "music", "hunger", "danger", "war", "speed")
 WORDS, DRAWS, PENALTY = (30, 100, 300), 5, 1.0
 
 
@@ -194,6 +196,23 @@ def imagined(seed):
     return found
 
 
+def drawn():
+    """Drawings nearest to what is imagined, for words held back and words without."""
+    name, u, v = pictured.drawings()
+    held = torch.tensor([gr.fold(word) < 2 for word in name])
+    found, center = ridge(u[~held], v[~held], penalty=PENALTY), v[~held].mean(0)
+    asked = [w for w, out in zip(name, held.tolist(), strict=True) if out]
+    said = found(words.glove().unit()[[*asked, *ABSTRACT]]) - center
+    near, cosine = pictured.nearest(said, v - center)
+    own = cosine[range(len(asked)), held.nonzero()[:, 0]]
+    rank = (cosine[: len(asked)] > own[:, None]).sum(1) + 1
+    near = [[name[i] for i in row] for row in near]
+    return {
+        "words": len(name), "held": dict(zip(asked, rank.tolist(), strict=True)),
+        "near": dict(zip([*asked, *ABSTRACT], near, strict=True)),
+    }  # fmt: skip
+
+
 def weights():
     """The retriever and BERT with vokens, for the chapter to load."""
     matcher = world(0)[0]
@@ -220,7 +239,7 @@ LAB = lab.Lab(
         "imagery": imagery,
         "imagined": imagined,
     },
-    once={"weights": weights},
+    once={"weights": weights, "drawn": drawn},
     claims=lab.read_claims(__file__),
     least=8,
 )
