@@ -300,12 +300,21 @@ def features(trunk: BERT, texts: Texts) -> Float[Tensor, "b d"]:
 
 
 def labeled(each: int, seed: int) -> Bool[Tensor, " n"]:
-    """So many nouns of each color, of those with one meaning that captions name."""
-    color, g = senses()[:SINGLE].amax(1) // len(SHAPES), generator(seed)
+    """So many nouns of each color, of those with one meaning that captions name.
+
+    Each is of another topic, so that with four a color no topic tells a color, neither
+    of nouns with labels nor of those that are left.
+    """
+    check_number("each", each, 1, len(TOPICS), whole=True)
+    look, g = senses()[:SINGLE], generator(seed)
     chosen = torch.zeros(BOTH, dtype=torch.bool)
     for k in range(len(COLORS)):
-        rows = ((color == k) & shown()[:SINGLE]).nonzero()[:, 0]
-        chosen[rows[torch.randperm(len(rows), generator=g)[:each]]] = True
+        for topic in range(k, k + each):
+            there = look[:, topic % len(TOPICS)]
+            rows = (
+                (there // len(SHAPES) == k) & (there >= 0) & shown()[:SINGLE]
+            ).nonzero()
+            chosen[rows[torch.randint(len(rows), (), generator=g)]] = True
     return chosen
 
 

@@ -81,17 +81,32 @@ def test_a_sentence_gets_a_picture_of_what_it_is_about():
     assert torch.equal(pool.look[row], some.look)
 
 
-def test_without_context_a_token_has_one_voken_and_with_it_several():
-    some, store = u.sentences(60, 4), u.pictures(1, 2).feature
-    same = some.noun == some.noun[0]
-    tokens, mask = some.tokens.clone(), some.mask
+def test_without_context_a_token_is_the_same_in_all_sentences():
+    some = u.sentences(20, 4)
+    tokens = some.tokens.clone()
     tokens[:, u.NOUN] = tokens[0, u.NOUN]
-    found = {}
+    spread = []
     for kind in (u.Alone, u.Retriever):
         torch.manual_seed(0)
         model = u.widened(kind(u.RETRIEVER)).eval()
-        found[kind] = model.vokens(tokens, mask, store)[:, u.NOUN].unique().numel()
-    assert same.any() and found[u.Alone] == 1 < found[u.Retriever]
+        words = model.encode_tokens(tokens, some.mask)
+        spread.append(words[:, u.NOUN].std(0).max())
+        assert words[~some.mask].abs().max() == 0
+    assert spread[0] < 1e-6 < 1e-3 < spread[1]
+
+
+def test_labels_have_each_color_once_in_each_topic_and_so_has_the_rest():
+    color, topic = u.senses().amax(1) // 3, (u.senses() >= 0).long().argmax(1)
+    for each in (1, 2, 4):
+        chosen = u.labeled(each, 0)
+        assert color[chosen].bincount().tolist() == [each] * 8
+        assert u.shown()[chosen].all() and not chosen[u.SINGLE :].any()
+    for some in (chosen, u.kinds(chosen)["new"]):
+        pairs = torch.stack([color[some], topic[some]]).unique(dim=1)
+        assert some.sum() == pairs.shape[1] == 32
+    assert not torch.equal(u.labeled(4, 1), chosen)
+    with pytest.raises(ValueError, match="each expected"):
+        u.labeled(5, 0)
 
 
 def test_dealt_nouns_stay_in_their_topic_and_none_keeps_its_own():
