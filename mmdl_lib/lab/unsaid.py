@@ -36,9 +36,7 @@ TOPICS = {
     "home": ("sits hangs stands shines leans", "kitchen hall cellar attic garage"),
     "sky": ("flies soars hovers glides climbs", "clouds wind mist storm air"),
 }
-VERBS, PLACES = (
-    [text[i].split() for text in TOPICS.values()] for i in range(len(("verb", "place")))
-)
+VERBS, PLACES = ([text[i].split() for text in TOPICS.values()] for i in range(2))
 GLUE = ("the", "and", "in", "often", "today", "which", "is")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SINGLE, HOMONYMS = len(LOOKS) * len(TOPICS), 16
