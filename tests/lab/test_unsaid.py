@@ -35,6 +35,10 @@ def test_shown_nouns_have_as_many_of_each_color():
     assert shown[u.SINGLE :].all()
     color = u.senses().amax(1)[: u.SINGLE] // 3
     assert color[shown[: u.SINGLE]].bincount().tolist() == [8] * 8
+    # and every look is shown by some nouns and not shown by another
+    look = u.senses().amax(1)[: u.SINGLE]
+    for some in (shown[: u.SINGLE], ~shown[: u.SINGLE]):
+        assert look[some].bincount(minlength=24).min() >= 1
 
 
 def test_sentences_say_their_noun_and_words_of_its_topic_only():
