@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmdl_lib.core import generator
+from mmdl_lib.data import shapes
 from mmdl_lib.lab import unsaid as u
 from mmdl_lib.metrics.probe import linear_probe
 from mmdl_lib.models.vokenization import IGNORE
@@ -73,6 +74,8 @@ def test_captions_name_only_what_is_shown():
 def test_pictures_show_their_look_and_features_tell_it():
     some, other = u.pictures(8, 1), u.pictures(3, 2)
     assert some.look.tolist() == [k for k in range(24) for _ in range(8)]
+    read = [seen[0] for seen in shapes.read(other.image)]
+    assert [(s.color, s.shape) for s in read] == [u.LOOKS[k] for k in other.look]
     assert torch.allclose(some.feature.norm(dim=1), torch.ones(192), atol=1e-5)
     said = (some.feature, some.look, other.feature, other.look)
     assert linear_probe(*said) > 0.95
