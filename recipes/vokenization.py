@@ -28,7 +28,7 @@ from mmdl_lib.models.imagined import Imagined, ImaginedConfig, ridge
 from mmdl_lib.models.vokenization import Retriever, Vokenization, VokenizationConfig
 
 CAPTIONS, TEXTS, BATCH, RATE = 6000, 12_000, 64, 2e-3
-MATCHING, STEPS, TUNING = 600, 1000, 60
+MATCHING, STEPS, TUNING = 300, 1000, 60
 POOL, STORE, MANY = 60, 2, 16  # pictures of each look: beside captions, and in stores
 LABELS, SENTENCES = (1, 2, 4), 4  # labeled nouns of each color; sentences of each
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # lambda
