@@ -69,6 +69,11 @@ def test_bootstrap_and_williams_agree_where_values_are_normal():
     assert found.gain == pytest.approx(r[1] - r[0])
     error = (found.high - found.low) / 2 / 1.96
     assert found.gain / error == pytest.approx(tested.t, rel=0.15)
+    x, z, y = columns(400, 4, x=0.3, z=0.35)
+    found = correlation_gain(x, z, y, generator=generator(0), samples=5000)
+    r = [spearman(a, b) for a, b in ((x, y), (z, y), (x, z))]
+    p = williams(r[0], r[1], r_xz=r[2], n=400).p
+    assert 0.02 < p < 0.6 and found.p == pytest.approx(p, rel=0.25)
 
 
 def test_the_interval_is_that_of_scipy():

@@ -46,10 +46,13 @@ def test_about_five_of_a_hundred_are_false_alarms(n, r, between):
     assert share == pytest.approx(0.05, abs=0.015)
 
 
-def test_so_many_pairs_see_the_gain_in_80_of_100():
-    n = pairs_needed(0.4, 0.5, r_xz=0.7)
-    drawn = correlations(n, 1000, 1, x=0.4, z=0.5, between=0.7)
-    seen = sum(williams(x, z, r_xz=xz, n=n).p < 0.05 for x, z, xz in drawn)
+@pytest.mark.parametrize(
+    ("x", "z", "between"), [(0.4, 0.5, 0.7), (0.75, 0.8, 0.7), (0.6, 0.7, 0.1)]
+)
+def test_so_many_pairs_see_the_gain_in_80_of_100(x, z, between):
+    n = pairs_needed(x, z, r_xz=between)
+    drawn = correlations(n, 1000, 1, x=x, z=z, between=between)
+    seen = sum(williams(*two, r_xz=xz, n=n).p < 0.05 for *two, xz in drawn)
     assert seen / 1000 == pytest.approx(0.8, abs=0.04)
 
 
