@@ -15,7 +15,8 @@ descriptors: Lowe, "Distinctive Image Features from Scale-Invariant Keypoints", 
   in its pictures; PPMI weighs both
 - `U, S, V` of the joined table; `vectors` = U S^p, `axes` = V
 
-**Start** `k_means`: centers far apart, drawn by k-means++.
+**Start** `k_means`: centers far apart, drawn by k-means++. A fresh `VisualWords` has
+small random centers.
 
 **Differs from the paper**
 - Visual words are counted over the whole picture; the paper counts in 16 cells, too.
@@ -26,21 +27,32 @@ descriptors: Lowe, "Distinctive Image Features from Scale-Invariant Keypoints", 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from mmdl_lib.borders import check_number, check_numbers
+from mmdl_lib.core import Config, Model
 from mmdl_lib.models.concat_fusion import fuse
 from mmdl_lib.models.ppmi import shifted_ppmi
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisualWordsConfig(Config):
+    """How many visual words, and how long a descriptor is."""
+
+    words: int
+    width: int = 128
 
 
 def sift(image: Tensor) -> Float[Tensor, "r 128"]:
     """SIFT descriptors of a picture's keypoints, by scikit-image; none in a flat one.
 
     Each is a histogram of gradients by place and direction, relative to the keypoint's
-    own scale and direction, as whole numbers up to 255.
+    own scale and direction; all are nearly of length one, large entries cut at 255/512.
 
     Args:
         image: bytes (3, h, w), such as a row of `data.clipart.load().image`.
@@ -60,7 +72,7 @@ def sift(image: Tensor) -> Float[Tensor, "r 128"]:
         found.detect_and_extract(gray)
     except RuntimeError:  # its way to say that there is no keypoint
         return torch.zeros(0, 128)
-    return torch.from_numpy(found.descriptors).float()
+    return torch.from_numpy(found.descriptors).float() / 512
 
 
 def k_means(
@@ -102,7 +114,9 @@ def lloyd(
     return torch.where(count > 0, total / count.clamp(min=1), centers)
 
 
-def nearest_center(descriptors: Float[Tensor, "r d"], centers: Float[Tensor, "k d"]):
+def nearest_center(
+    descriptors: Float[Tensor, "r d"], centers: Float[Tensor, "k d"]
+) -> Int[Tensor, " r"]:
     """The number of the visual word of each descriptor."""
     check_numbers("descriptors", descriptors, "r d")
     # |x - c|^2 without |x|^2, which is the same for all centers
@@ -123,6 +137,48 @@ def bag(
         return torch.zeros(len(centers))
     owner = nearest_center(descriptors, centers)
     return torch.bincount(owner, minlength=len(centers)).float()
+
+
+class VisualWords(Model):
+    """A vocabulary of visual words: the centers of clusters, as a net would keep them.
+
+    Its loss is what Lloyd's rounds make small, too: a step against the gradient with
+    rate r / (2 count of the word) puts a center on the mean of its descriptors.
+    """
+
+    LEARNED: ClassVar = {"main": 0.9}  # 40 small steps; rounds would do it in one
+    PRESETS: ClassVar = {
+        "tiny": VisualWordsConfig(words=4, width=8),
+        "clipart": VisualWordsConfig(words=200),
+    }
+
+    def __init__(self, config: VisualWordsConfig):
+        super().__init__(config)
+        k, d = config.words, config.width
+        self.centers = nn.Parameter(torch.rand(k, d) / d**0.5)
+
+    @classmethod
+    def of(cls, centers: Float[Tensor, "k d"]) -> "VisualWords":
+        """A vocabulary with these centers, such as those of `k_means`."""
+        k, d = centers.shape
+        made = cls(VisualWordsConfig(words=k, width=d))
+        made.centers.data.copy_(centers)
+        return made
+
+    def bag(self, descriptors: Float[Tensor, "r d"]) -> Float[Tensor, " k"]:
+        """How often each of its words stands in a picture."""
+        return bag(descriptors, self.centers.detach())
+
+    def loss(self, batch, *, phase="main", generator=None):
+        x = batch["descriptors"]
+        chosen = self.centers[nearest_center(x, self.centers)]
+        # sum over r of |x_r - c(x_r)|^2, as a mean
+        return {"loss": (x - chosen).square().sum(1).mean()}
+
+    @classmethod
+    def example_batch(cls, config, n, *, generator=None):
+        drawn = torch.rand(n, config.width, generator=generator)
+        return {"descriptors": F.normalize(drawn, dim=1)}
 
 
 @dataclass(frozen=True)

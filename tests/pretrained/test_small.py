@@ -179,6 +179,7 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared |= {"attngan": "gan_int_cls", "vqvae": "vae", "vqgan": "vae"}
     shared |= {"dvae": "dalle", "ddpm": "glide", "noised_clip": "glide"}
     shared |= {"dalle2_prior": "dalle2", "parti": "imagen"}
+    shared |= {"bovw_svd": "concat_fusion"}
     shared |= dict.fromkeys(["autoencoder_kl", "vqgan_clip"], "latent_diffusion")
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
