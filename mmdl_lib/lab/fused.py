@@ -1,0 +1,119 @@
+"""Judges of fused word vectors: do near words look alike, are they of a kind?
+
+A judge says of each pair of words how alike they are, by what is in no vector:
+
+| judge | who says it |
+|---|---|
+| color, outline | another artist's drawing of both words |
+| kind | WordNet's editors: same topic or not |
+| senses | people: how strongly each of six senses feels the thing |
+
+All pairs are pairs within a twentieth of the words (`lab.grounded.fold`), so that
+twentieths are apart.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from mmdl_lib.data import word_pictures, words
+from mmdl_lib.lab.grounded import fold, part
+from mmdl_lib.metrics.spearman import spearman
+from mmdl_lib.models.concat_fusion import fused_cosine, pool
+from mmdl_lib.models.ppmi import shifted_ppmi
+
+GAMMAS = tuple(i / 10 for i in range(11))
+JUDGES = ("color", "outline", "kind", "senses")
+
+
+def of_part(seed: int, known: Sequence[str]) -> list[str]:
+    """The words of a seed's twentieth.
+
+    Raises:
+        ValueError: a seed that is neither measured nor a pilot's.
+    """
+    return [word for word in known if fold(word) == part(seed)]
+
+
+def text_vectors(some: Sequence[str]) -> Float[Tensor, "n 50"]:
+    """GloVe, of length one."""
+    return words.glove().unit()[list(some)]
+
+
+def picture_vectors(some: Sequence[str]) -> Float[Tensor, "n 128"]:
+    """Mean of EfficientNet's features of each word's pictures."""
+    data = word_pictures.load()
+    return pool(data.feature, *data.only(some), len(some))
+
+
+def bags(some: Sequence[str]) -> Float[Tensor, "n k"]:
+    """Visual words of each word's pictures, counted together."""
+    data = word_pictures.load()
+    picture, place = data.only(some)
+    empty = torch.zeros(len(some), data.count.shape[1])
+    return empty.index_add_(0, place, data.count[picture])
+
+
+def cosines(vectors: Float[Tensor, "n d"]) -> Float[Tensor, " p"]:
+    """Cosines of all pairs, each once; a vector of zeros has 0 with all."""
+    unit = F.normalize(vectors.double(), dim=1)
+    return above(unit @ unit.T)
+
+
+def above(table: Float[Tensor, "n n"]) -> Float[Tensor, " p"]:
+    """The cells above the diagonal, row by row."""
+    return table[tuple(torch.triu_indices(*table.shape, 1))]
+
+
+def judged(judge: str, some: Sequence[str]) -> Float[Tensor, " p"]:
+    """How alike the pairs of some words are.
+
+    Raises:
+        ValueError: another judge.
+        KeyError: a word that the judge does not know.
+    """
+    data = word_pictures.load()
+    if judge == "senses":
+        felt = words.senses()[list(some)].double()
+        return -above(torch.cdist(felt, felt))
+    if judge == "kind":
+        kind = [data.kind[data.index[word]] for word in some]
+        same = [[float(a == b) for b in kind] for a in kind]
+        return above(torch.tensor(same, dtype=torch.float64))
+    place = {data.words[w]: i for i, w in enumerate(data.looked.tolist())}
+    rows = [place[word] for word in some]
+    if judge == "color":
+        seen = data.color[rows].double()
+        return -above(torch.cdist(seen, seen))
+    if judge == "outline":
+        ink = data.outline[rows].flatten(1).double()
+        both = ink @ ink.T
+        return above(both / (ink.sum(1)[:, None] + ink.sum(1) - both))
+    raise ValueError(f"judge expected one of {', '.join(JUDGES)}, got {judge!r:.40}.")
+
+
+def known_to(judge: str) -> list[str]:
+    """Words with pictures that a judge knows, in alphabetical order."""
+    data = word_pictures.load()
+    if judge in ("color", "outline"):
+        return [data.words[w] for w in data.looked.tolist()]
+    if judge == "kind":
+        return [w for w, kind in zip(data.words, data.kind, strict=True) if kind]
+    return list(data.words)
+
+
+def curve(judge: str, some: Sequence[str], image=None) -> list[float]:
+    """Spearman's correlation with a judge at each of `GAMMAS`."""
+    said = judged(judge, some)
+    text = cosines(text_vectors(some))
+    image = cosines(picture_vectors(some) if image is None else image)
+    return [spearman(fused_cosine(text, image, gamma), said) for gamma in GAMMAS]
+
+
+def ppmi_bags(some: Sequence[str], known: Sequence[str]) -> Float[Tensor, "n k"]:
+    """Bags weighed by PPMI; what is by chance is counted on all known words."""
+    place = {word: i for i, word in enumerate(known)}
+    return shifted_ppmi(bags(known))[[place[word] for word in some]]
