@@ -28,11 +28,12 @@ from mmdl_lib.metrics.many_tests import benjamini_hochberg, bonferroni, holm
 from mmdl_lib.metrics.spearman import spearman
 from mmdl_lib.metrics.williams import williams
 from mmdl_lib.models.concat_fusion import fuse, pool
+from mmdl_lib.models.imagined import ridge
 
 FILES = {"relatedness": "wordsim353.tsv", "similarity": "simlex999.txt"}
 CONCRETE, ABSTRACT = 5.0, 4.5  # mean of a pair on the scale from 1 to 7
 ASPECTS = ("lightness", "red or green", "yellow or blue")
-TABLES, COMPARISONS, NOISE = 25, 40, 50  # of nothing: tables a seed, rows, dimensions
+TABLES, COMPARISONS, NOISE = 40, 40, 50  # of nothing: tables a seed, rows, dimensions
 
 
 def judged(file):
@@ -66,10 +67,18 @@ def rated_pairs():
         rows = [row for row in judged(file) if {*row[:2]} <= of.words.index.keys()]
         a, b, people = (list(side) for side in zip(*rows, strict=True))
         whole = worth.of_pairs(name, a, b, people, of)
-        kinds = {"": torch.ones(len(rows)).bool(), "both with pictures": of.pictured(a, b)}
+        kinds = {
+            "": torch.ones(len(rows)).bool(),
+            "both with pictures": of.pictured(a, b),
+        }
         if name == "similarity":
-            known = torch.tensor([x in rated and y in rated for x, y in zip(a, b, strict=True)])
-            both = [rated[[x, y]].mean() if k else 0.0 for x, y, k in zip(a, b, known, strict=True)]
+            known = torch.tensor(
+                [x in rated and y in rated for x, y in zip(a, b, strict=True)]
+            )
+            both = [
+                rated[[x, y]].mean() if k else 0.0
+                for x, y, k in zip(a, b, known, strict=True)
+            ]
             both = torch.tensor(both)
             kinds["concrete"] = known & (both > CONCRETE)
             kinds["abstract"] = known & (both <= ABSTRACT)
@@ -137,6 +146,22 @@ def part(task, pilot=False):
     return task.among((task.fold >= grounded.MEASURED) == pilot)
 
 
+def placed(asked):
+    """How often the map finds which of two unseen words has which picture."""
+    of = space()
+    known = of.picture
+    fold = torch.tensor([grounded.fold(word) for word in known.words])
+    shown = fold != asked
+    text = of.words[known.words]
+    said = ridge(text[shown], known.value[shown], penalty=worth.PENALTY)(text[~shown])
+    return grounded.matched(said.numpy(), known.value[~shown].numpy())
+
+
+def mean_of(names, method):
+    """A quantity of claims: mean of the scores of several tasks."""
+    return lambda run: mean(run["gains"][name][method] for name in names)
+
+
 def gains(seed):
     """Pseudo-values of all scores for a twentieth."""
     fold, pilot = grounded.part(seed), seed >= lab.claims.PILOT
@@ -145,7 +170,12 @@ def gains(seed):
         some = part(task, pilot)
         found[task.name] = {m: some.pseudo(m, fold) for m in some.said}
         found[task.name]["items"] = int((some.fold == fold).sum())
-    return found
+    rated, known = words.concreteness(), space()
+    part_of = [w for w in rated.words if w in known.words and grounded.fold(w) == fold]
+    shown = [w for w in part_of if w in known.picture]
+    spread = {"all words": rated[part_of], "with pictures": rated[shown]}
+    found["spread"] = {name: x.std().item() for name, x in spread.items()}
+    return found | {"placed": placed(fold)}
 
 
 def comparisons():
@@ -187,11 +217,16 @@ def nothing(seed):
     return {"tables with an alarm": some, "alarms": mean(found["none"])}
 
 
+QUANTITIES = {"a fifth": lambda run: 0.2}
+for group, names in {"senses": words.SENSES, "color": ASPECTS[1:]}.items():
+    for method in ("text", "pictures", "dealt"):
+        QUANTITIES[f"{group} with {method}"] = mean_of(names, method)
+
 LAB = lab.Lab(
     "worth_it",
     groups={"gains": gains, "nothing": nothing},
     once={"comparisons": comparisons},
-    claims=lab.read_claims(__file__),
+    claims=lab.read_claims(__file__, **QUANTITIES),
     least=grounded.MEASURED,
 )
 
