@@ -33,7 +33,8 @@ from mmdl_lib.models.imagined import ridge
 FILES = {"relatedness": "wordsim353.tsv", "similarity": "simlex999.txt"}
 CONCRETE, ABSTRACT = 5.0, 4.5  # mean of a pair on the scale from 1 to 7
 ASPECTS = ("lightness", "red or green", "yellow or blue")
-TABLES, COMPARISONS, NOISE = 40, 40, 50  # of nothing: tables a seed, rows, dimensions
+TABLES, COMPARISONS = 40, 40  # of nothing: tables a seed, rows of each
+FREQUENT, NOISE = 3000, 10  # words that it is about, random numbers for each
 
 
 def judged(file):
@@ -62,11 +63,10 @@ def colors():
 
 def rated_pairs():
     """The public sets: all pairs, those with pictures, concrete and abstract ones."""
-    of, rated, made = space(), words.concreteness(), []
+    of, made = space(), []
     for name, file in FILES.items():
         rows = [row for row in judged(file) if {*row[:2]} <= of.words.index.keys()]
         a, b, people = (list(side) for side in zip(*rows, strict=True))
-        whole = worth.of_pairs(name, a, b, people, of)
         kinds = {
             "": torch.ones(len(rows)).bool(),
             "both with pictures": of.pictured(a, b),
@@ -192,10 +192,10 @@ def comparisons():
 
 def nothing(seed):
     """Tables of forty comparisons without any gain: text with noise, and its twin."""
-    of, felt = space(), words.senses()
-    a, b = worth.pairs([w for w in of.words.words[:4000] if w in felt and w.isalpha()])
+    known, felt = words.glove(FREQUENT).unit(), words.senses()
+    a, b = worth.pairs([w for w in known.words if w in felt and w.isalpha()])
     people = -(felt[a] - felt[b]).norm(dim=1)
-    text, g = [of.words[a], of.words[b]], generator(seed)
+    text, g = [known[a], known[b]], generator(seed)
 
     def noisy():
         noise = torch.randn(2, len(a), NOISE, generator=g)

@@ -26,7 +26,7 @@ from mmdl_lib.models.imagined import ridge
 GAMMA = 0.5  # the weight of text: both parts count alike, nothing is chosen
 PENALTY = 10.0  # of the map from text to pictures, chosen on the words of pilots
 ALPHAS = np.logspace(-3, 3, 13)
-SAMPLES = 10_000  # draws of an interval
+SAMPLES = 4_000  # draws of an interval
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,9 @@ class Spaces:
         i, j = ([self.words.index[w] for w in side] for side in (a, b))
         return (self.table[method][i] * self.table[method][j]).sum(1)
 
-    def pictured(self, *sides: Sequence[str]) -> Tensor:
-        """Of which rows all words have a picture."""
-        rows = zip(*sides, strict=True)
-        return torch.tensor([all(w in self.picture for w in row) for row in rows])
+    def pictured(self, words: Sequence[str]) -> bool:
+        """Whether all of the words have a picture."""
+        return all(word in self.picture for word in words)
 
 
 def spaces(text: Words, names: list[str], picture: Float[Tensor, "p m"]) -> Spaces:
@@ -162,7 +161,7 @@ def of_pairs(name: str, a: list[str], b: list[str], people, space: Spaces) -> Ta
     said = {"text": text, "centered": space.cosine("centered", a, b)}
     for method in ("imagined", "dealt"):
         said[method] = fused_cosine(text, space.cosine(method, a, b), GAMMA)
-    if space.pictured(a, b).all():
+    if space.pictured([*a, *b]):
         for method, of in (("pictures", space.picture), ("dealt", space.dealt)):
             said[method] = fused_cosine(text, (of[a] * of[b]).sum(1), GAMMA)
     fold = torch.tensor([grounded.fold(min(pair)) for pair in zip(a, b, strict=True)])
@@ -178,7 +177,7 @@ def of_words(name: str, words: list[str], people, space: Spaces) -> Task:
     fold = torch.tensor([grounded.fold(word) for word in words])
     text = _scaled(space.words[words])
     inputs = {"text": text}
-    if space.pictured(words).all():
+    if space.pictured(words):
         for method, of in (("pictures", space.picture), ("dealt", space.dealt)):
             inputs[method] = torch.cat([text, _scaled(of[words])], 1)
     said = {method: told(x, people, fold) for method, x in inputs.items()}
