@@ -22,12 +22,11 @@ from mmdl_lib.data import clipart, word_pictures, words
 from mmdl_lib.lab import fused, grounded, texts
 from mmdl_lib.metrics.spearman import spearman
 from mmdl_lib.models.bovw_svd import BoVWSVD, VisualWords, k_means, sift
-from mmdl_lib.models.concat_fusion import dispersion, fuse, fused_cosine
+from mmdl_lib.models.concat_fusion import balanced, dispersion, fuse, fused_cosine
 
 SIDE, VISUAL = 128, 200  # pixels, visual words
 WINDOW, CONTEXTS, LEAST = 5, 3000, 10  # of the verses: either side, columns, count
 RANKS = (5, 10, 20, 50, 100, 150)
-PICTURES = (1, 2, 4, 8)  # of a word that has at least eight
 DRAWS = 1000
 
 
@@ -77,9 +76,11 @@ def mixed(seed, *, image):
     known, found = fused.known_to("senses"), {}
     text, tables = fused.text_vectors(known), images(tuple(known))[image]
     joined = fuse(text, tables, 0.5)
-    vectors = {"joined": joined}
+    vectors = {"joined": joined, "text": text}
     for rank in RANKS:
         vectors[str(rank)] = BoVWSVD.mix(joined, rank).vectors
+        if rank <= text.shape[1]:
+            vectors[f"text {rank}"] = BoVWSVD.mix(text, rank).vectors
     place = {word: i for i, word in enumerate(known)}
     for judge in fused.JUDGES:
         some = fused.of_part(seed, fused.known_to(judge))
@@ -115,28 +116,16 @@ def verses(seed):
     known, counted = verse_table()
     some = fused.of_part(seed, known)
     rows, right = [known.index(w) for w in some], fused.judged("senses", some)
-    image, found = fused.picture_vectors(some), {"words": len(some)}
-    for name, text in (("poor", counted[rows]), ("rich", fused.text_vectors(some))):
-        alone = spearman(fused.cosines(text), right)
-        both = spearman(fused.cosines(fuse(text, image, 0.5)), right)
-        found[name] = {"text": alone, "both": both, "gain": both - alone}
-    return found
-
-
-def pictures(seed):
-    """What more pictures of a word are good for, without any text."""
-    data, found = word_pictures.load(), {}
-    for judge in ("kind", "color"):
-        some = fused.of_part(seed, fused.known_to(judge))
-        some = [w for w in some if len(data.of(w)) >= PICTURES[-1]]
-        g, right = generator(seed), fused.judged(judge, some)
-        order = {w: torch.randperm(len(data.of(w)), generator=g).tolist() for w in some}
-        found[judge] = {"words": len(some)}
-        for n in PICTURES:
-            chosen = [[data.of(w)[i] for i in order[w][:n]] for w in some]
-            seen = [F.normalize(data.feature[rows], dim=1).mean(0) for rows in chosen]
-            said = fused.cosines(torch.stack(seen))
-            found[judge][str(n)] = spearman(said, right)
+    image = fused.cosines(fused.picture_vectors(some))
+    found = {"words": len(some), "pictures": image.std().item()}
+    for name, table in (("poor", counted[rows]), ("rich", fused.text_vectors(some))):
+        text = fused.cosines(table)
+        weight = balanced(text.std().item(), image.std().item())
+        row = {"spread": text.std().item(), "weight": weight}
+        row |= {"text": spearman(text, right)}
+        for arm, gamma in (("half", 0.5), ("balanced", weight)):
+            row[arm] = spearman(fused_cosine(text, image, gamma), right)
+        found[name] = row | {"gain": row["balanced"] - row["text"]}
     return found
 
 
@@ -209,7 +198,6 @@ LAB = lab.Lab(
         "concrete": {t: partial(concrete, third=t) for t in ("abstract", "concrete")},
         "mixed": {i: partial(mixed, image=i) for i in ("bag", "net")},
         "verses": verses,
-        "pictures": pictures,
     },
     once={"vocabulary": vocabulary, "counts": counts, "people": people},
     claims=lab.read_claims(__file__),

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from mmdl_lib.borders import check_choice
 from mmdl_lib.data import word_pictures, words
 from mmdl_lib.lab.grounded import fold, part
 from mmdl_lib.metrics.spearman import spearman
@@ -75,6 +76,7 @@ def judged(judge: str, some: Sequence[str]) -> Float[Tensor, " p"]:
         ValueError: another judge.
         KeyError: a word that the judge does not know.
     """
+    check_choice("judge", judge, JUDGES)
     data = word_pictures.load()
     if judge == "senses":
         felt = words.senses()[list(some)].double()
@@ -88,11 +90,9 @@ def judged(judge: str, some: Sequence[str]) -> Float[Tensor, " p"]:
     if judge == "color":
         seen = data.color[rows].double()
         return -above(torch.cdist(seen, seen))
-    if judge == "outline":
-        ink = data.outline[rows].flatten(1).double()
-        both = ink @ ink.T
-        return above(both / (ink.sum(1)[:, None] + ink.sum(1) - both))
-    raise ValueError(f"judge expected one of {', '.join(JUDGES)}, got {judge!r:.40}.")
+    ink = data.outline[rows].flatten(1).double()
+    both = ink @ ink.T
+    return above(both / (ink.sum(1)[:, None] + ink.sum(1) - both))
 
 
 def known_to(judge: str) -> list[str]:

@@ -92,6 +92,29 @@ def text_share(gamma: float | int) -> float:
     return gamma**2 / (gamma**2 + (1 - gamma) ** 2)
 
 
+def balanced(spread_text: float | int, spread_image: float | int) -> float:
+    """The weight at which both parts move the cosine equally far.
+
+    A part moves it by its weight squared times the spread of its cosines over pairs of
+    words: a part whose cosines are all nearly alike has no vote, whatever its weight.
+
+    Args:
+        spread_text: standard deviation of the cosines by text, above zero.
+        spread_image: the same by pictures.
+
+    Raises:
+        ValueError: no number above zero.
+
+    Example:
+        >>> round(balanced(0.01, 0.16), 6)
+        0.8
+    """
+    check_number("spread_text", spread_text, above=0)
+    check_number("spread_image", spread_image, above=0)
+    # gamma^2 spread_text = (1 - gamma)^2 spread_image
+    return 1 / (1 + (spread_text / spread_image) ** 0.5)
+
+
 def pool(
     features: Float[Tensor, "p m"],
     picture: Int[Tensor, " r"],

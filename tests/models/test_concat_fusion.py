@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from mmdl_lib.core import generator
 from mmdl_lib.models.concat_fusion import (
+    balanced,
     check_pairs,
     dispersion,
     fuse,
@@ -64,6 +65,15 @@ def test_the_text_counts_by_its_square():
     assert text_share(0.5) == 0.5 and text_share(0) == 0 and text_share(1) == 1
     assert text_share(0.6) == pytest.approx(0.36 / 0.52)
     assert text_share(0.3) == pytest.approx(1 - text_share(0.7))
+
+
+def test_at_the_balanced_weight_both_parts_move_the_cosine_equally_far():
+    text, image = (cosine(table) for table in tables(60))
+    gamma = balanced(text.std().item(), image.std().item())
+    share = text_share(gamma)
+    moved = [(share * text).std().item(), ((1 - share) * image).std().item()]
+    assert moved[0] == pytest.approx(moved[1], rel=1e-6)
+    assert balanced(3, 3) == 0.5 and balanced(1, 4) > 0.5
 
 
 def test_a_mean_gives_each_picture_of_a_word_one_vote():
@@ -146,6 +156,13 @@ def test_pooling_refuses_a_word_without_picture_and_unpaired_rows():
         pool(features, rows[:0], rows[:0], 2)
     with pytest.raises(ValueError, match="how expected"):
         pool(features, rows, rows, 3, how="median")
+
+
+@pytest.mark.parametrize("spread", [0, -1, math.inf, True])
+def test_a_part_that_never_changes_has_no_balanced_weight(spread):
+    for pair in ((spread, 1), (1, spread)):
+        with pytest.raises(ValueError, match="spread_.* expected a number above 0"):
+            balanced(*pair)
 
 
 def test_dispersion_and_neighbors_refuse_too_little():
