@@ -115,6 +115,8 @@ def test_pairs_join_pictures_only_where_both_words_have_one():
     )
     one = worth.of_pairs("some", a, NAMES[100:150], range(50), of)
     assert "pictures" not in one.said
+    again = worth.of_pairs("some", NAMES[100:150], a, range(50), of)
+    assert torch.equal(one.fold, again.fold)
     assert one.fold[3] == grounded.fold(min(NAMES[3], NAMES[103]))
 
 
