@@ -66,28 +66,21 @@ def rated_pairs():
     of, made = space(), []
     for name, file in FILES.items():
         rows = [row for row in judged(file) if {*row[:2]} <= of.words.index.keys()]
-        a, b, people = (list(side) for side in zip(*rows, strict=True))
-        kinds = {
-            "": torch.ones(len(rows)).bool(),
-            "both with pictures": of.pictured(a, b),
-        }
+        kinds = {"": lambda x, y: True}
+        kinds[", both with pictures"] = lambda x, y: of.pictured([x, y])
         if name == "similarity":
-            known = torch.tensor(
-                [x in rated and y in rated for x, y in zip(a, b, strict=True)]
-            )
-            both = [
-                rated[[x, y]].mean() if k else 0.0
-                for x, y, k in zip(a, b, known, strict=True)
-            ]
-            both = torch.tensor(both)
-            kinds["concrete"] = known & (both > CONCRETE)
-            kinds["abstract"] = known & (both <= ABSTRACT)
-        for kind, chosen in kinds.items():
-            i = chosen.nonzero().flatten().tolist()
-            full = f"{name}, {kind}" if kind else name
-            part = [[side[k] for k in i] for side in (a, b, people)]
-            made.append(worth.of_pairs(full, *part, of) if kind else whole)
+            kinds[", concrete"] = lambda x, y: concrete(x, y) > CONCRETE
+            kinds[", abstract"] = lambda x, y: 0 < concrete(x, y) <= ABSTRACT
+        for kind, fits in kinds.items():
+            some = zip(*(row for row in rows if fits(*row[:2])), strict=True)
+            made.append(worth.of_pairs(name + kind, *map(list, some), of))
     return made
+
+
+def concrete(a, b):
+    """Mean concreteness of two words; 0 where one is not rated."""
+    rated = words.concreteness()
+    return rated[[a, b]].mean().item() if a in rated and b in rated else 0.0
 
 
 def felt_pairs():
