@@ -17,13 +17,13 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmdl_lib.borders import check_number
-from mmdl_lib.core import generator
+from mmdl_lib.core import Model, generator
 from mmdl_lib.data import shapes
 from mmdl_lib.data.shapes import COLORS
-from mmdl_lib.models.bert import BERTConfig
+from mmdl_lib.models.bert import BERT, BERTConfig
 from mmdl_lib.models.vokenization import IGNORE, Retriever, RetrieverConfig
 from mmdl_lib.pretrained import small
 
@@ -222,10 +222,10 @@ RETRIEVER = RetrieverConfig(text=SMALL, picture=64, hidden=64, width=32, dropout
 
 
 def widened(model, *, start: float | int = 0.07):
-    """A small net's tables and matrices as wide as its width wants them."""
+    """BERT's tables and matrices as large as a small width wants them; no heads."""
     with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 2:
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 2 and "_head" not in name:
                 parameter *= start / 0.02
     return model
 
@@ -267,3 +267,67 @@ def noise(vokens: Int[Tensor, "b t"], count: int, seed: int) -> Int[Tensor, "b t
     """A random voken wherever there is one."""
     other = torch.randint(count, vokens.shape, generator=generator(seed))
     return torch.where(vokens == IGNORE, IGNORE, other)
+
+
+class Namer(Model):
+    """The color of what a sentence is about: one linear layer on a trunk."""
+
+    def __init__(self, trunk: BERT):
+        super().__init__(trunk.config)
+        self.trunk = trunk
+        self.head = nn.Linear(trunk.config.width, len(COLORS))
+
+    def forward(self, tokens, mask):
+        return self.head(meaning(self.trunk, tokens, mask))
+
+    def loss(self, batch, *, phase="main", generator=None):
+        """Cross-entropy of `label`; the trunk learns as well."""
+        logits = self(batch["tokens"], batch["mask"])
+        return {"loss": F.cross_entropy(logits, batch["label"])}
+
+
+def meaning(trunk: BERT, tokens: Tensor, mask: Tensor) -> Float[Tensor, "b d"]:
+    """The mean vector of a sentence's words."""
+    words = trunk.words(tokens, mask)[..., None]
+    return (trunk.hidden(tokens, mask) * words).sum(1) / words.sum(1)
+
+
+@torch.no_grad()
+def features(trunk: BERT, texts: Texts) -> Float[Tensor, "b d"]:
+    """`meaning` of many sentences, in evaluation mode."""
+    parts = zip(texts.tokens.split(500), texts.mask.split(500), strict=True)
+    return torch.cat([meaning(trunk.eval(), *part) for part in parts])
+
+
+def labeled(each: int, seed: int) -> Bool[Tensor, " n"]:
+    """So many nouns of each color, of those with one meaning that captions name.
+
+    Each is of another topic, so that with four a color no topic tells a color, neither
+    of nouns with labels nor of those that are left.
+    """
+    check_number("each", each, 1, len(TOPICS), whole=True)
+    look, g = senses()[:SINGLE], generator(seed)
+    chosen = torch.zeros(BOTH, dtype=torch.bool)
+    for k in range(len(COLORS)):
+        for topic in range(k, k + each):
+            there = look[:, topic % len(TOPICS)]
+            rows = (
+                (there // len(SHAPES) == k) & (there >= 0) & shown()[:SINGLE]
+            ).nonzero()
+            chosen[rows[torch.randint(len(rows), (), generator=g)]] = True
+    return chosen
+
+
+def kinds(chosen: Bool[Tensor, " n"]) -> dict[str, Bool[Tensor, " n"]]:
+    """Nouns that are asked, none of them with labels: new, homonyms, never shown."""
+    single = torch.arange(BOTH) < SINGLE
+    new = single & shown() & ~chosen
+    return {"new": new, "homonym": ~single, "never shown": ~shown()}
+
+
+def by_kind(right: Bool[Tensor, " b"], texts: Texts, chosen: Tensor) -> dict:
+    """Share of right answers for each kind of noun."""
+    return {
+        name: right[which[texts.noun]].double().mean().item()
+        for name, which in kinds(chosen).items()
+    }

@@ -32,8 +32,6 @@ from torch import Tensor, nn
 from mmdl_lib.borders import check_number, check_numbers, check_same_length
 from mmdl_lib.core import Config, Model
 
-SMALLEST = 1e-9  # of the largest singular value; below it a direction counts as absent
-
 
 @dataclass(frozen=True, kw_only=True)
 class ImaginedConfig(Config):
@@ -92,7 +90,7 @@ def ridge(
     u, s, v = torch.linalg.svd(x - middle, full_matrices=False)
     # each direction of the words by itself: s / (s^2 + penalty), and nothing where no
     # word differs
-    there = s > SMALLEST * s.max()
+    there = s > torch.finfo(words.dtype).eps * max(x.shape) * s.max()
     gain = torch.where(there, s / (s.square() + penalty).clamp(min=1e-300), 0.0)
     weight = v.T @ (gain[:, None] * (u.T @ (y - center)))
     bias = center - middle @ weight

@@ -181,6 +181,7 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared |= {"dalle2_prior": "dalle2", "parti": "imagen"}
     shared |= {"bovw_svd": "concat_fusion"}
     shared |= dict.fromkeys(["autoencoder_kl", "vqgan_clip"], "latent_diffusion")
+    shared |= dict.fromkeys(["imagined", "iace"], "vokenization")
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
 
