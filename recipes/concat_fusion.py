@@ -84,9 +84,10 @@ def mixed(seed, *, image):
     place = {word: i for i, word in enumerate(known)}
     for judge in fused.JUDGES:
         some = fused.of_part(seed, fused.known_to(judge))
-        rows, right = [place[w] for w in some], fused.judged(judge, some)
+        rows, kept = [place[w] for w in some], fused.apart(some)
+        right = fused.judged(judge, some)[kept]
         found[judge] = {"words": len(some)} | {
-            name: spearman(fused.cosines(table[rows]), right)
+            name: spearman(fused.cosines(table[rows])[kept], right)
             for name, table in vectors.items()
         }
     return found
@@ -115,11 +116,12 @@ def verses(seed):
     """A poor text, verses of one book, and a rich one, without and with pictures."""
     known, counted = verse_table()
     some = fused.of_part(seed, known)
-    rows, right = [known.index(w) for w in some], fused.judged("senses", some)
-    image = fused.cosines(fused.picture_vectors(some))
+    rows, kept = [known.index(w) for w in some], fused.apart(some)
+    right = fused.judged("senses", some)[kept]
+    image = fused.cosines(fused.picture_vectors(some))[kept]
     found = {"words": len(some), "pictures": image.std().item()}
     for name, table in (("poor", counted[rows]), ("rich", fused.text_vectors(some))):
-        text = fused.cosines(table)
+        text = fused.cosines(table)[kept]
         weight = balanced(text.std().item(), image.std().item())
         row = {"spread": text.std().item(), "weight": weight}
         row |= {"text": spearman(text, right)}
@@ -143,7 +145,12 @@ def people():
         said = torch.tensor([row[2] for row in rows])
         text, image = fused.text_vectors(known), fused.picture_vectors(known)
         cosine = [F.cosine_similarity(x[a], x[b]).double() for x in (text, image)]
-        found[name] = scored(*cosine, said)
+        own = fused.word_pictures.load().of
+        kept = torch.tensor([not {*own(x)} & {*own(y)} for x, y, _ in rows])
+        found[name] = {
+            "all": scored(*cosine, said),
+            "apart": scored(*(column[kept] for column in (*cosine, said))),
+        }
     return found
 
 

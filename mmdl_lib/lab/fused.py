@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmdl_lib.borders import check_choice
@@ -105,11 +105,25 @@ def known_to(judge: str) -> list[str]:
     return list(data.words)
 
 
+def apart(some: Sequence[str]) -> Bool[Tensor, " p"]:
+    """Which pairs share no picture.
+
+    Words of one name, such as *acoustic* and *guitar*, share its picture: that they are
+    alike by pictures only says that someone wrote both words.
+    """
+    data = word_pictures.load()
+    shows = torch.zeros(len(some), len(data.code))
+    picture, place = data.only(some)
+    shows[place, picture] = 1
+    return above(shows @ shows.T) == 0
+
+
 def curve(judge: str, some: Sequence[str], image=None) -> list[float]:
-    """Spearman's correlation with a judge at each of `GAMMAS`."""
-    said = judged(judge, some)
-    text = cosines(text_vectors(some))
-    image = cosines(picture_vectors(some) if image is None else image)
+    """Spearman's correlation with a judge at each of `GAMMAS`, over pairs `apart`."""
+    kept = apart(some)
+    said = judged(judge, some)[kept]
+    text = cosines(text_vectors(some))[kept]
+    image = cosines(picture_vectors(some) if image is None else image)[kept]
     return [spearman(fused_cosine(text, image, gamma), said) for gamma in GAMMAS]
 
 
