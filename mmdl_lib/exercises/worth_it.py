@@ -24,15 +24,16 @@ def exercise_1(answer) -> None:
 def exercise_2(answer) -> None:
     """Change the code: a gain on equal terms.
 
-    Write `gain(old, new, people)`: Spearman's correlation of the new method with people
-    less that of the old one. Each is a tensor (n,); where a method does not know a pair
-    it says NaN. Only pairs that both know may count.
+    Write `gain(old, new, people, known)`: Spearman's correlation of the new method with
+    people less that of the old one, tensors (n,). `known` (2, n) is true where the old
+    and where the new method know the pair; where one does not, it says 0. Only pairs
+    that both know may count.
 
     Raises:
-        Hint: each on its own pairs, NaN as zero, the wrong sign, one method's pairs.
+        Hint: each on its own pairs, unknown as zero, the wrong sign, one's pairs.
     """
     last = "keep the pairs that both know, and take both correlations on these."
-    cases = [_column(seed) for seed in range(3)]
+    cases = [_columns(seed) for seed in range(3)]
     judge(answer, SOLUTIONS[2], MISTAKES[2], cases=cases, near=1e-4, otherwise=last)
 
 
@@ -48,23 +49,24 @@ def exercise_3(answer) -> None:
     """
     cases = []
     for seed in range(2):
-        old, new, people = (x.nan_to_num() for x in _column(seed))
+        old, new, people, _ = _columns(seed)
         rows = torch.randint(30, (5, 30), generator=generator(seed))
         cases.append((old, new, people, rows))
     last = "draw old, new and people by the same row, then take both correlations."
     judge(answer, SOLUTIONS[3], MISTAKES[3], cases=cases, near=1e-4, otherwise=last)
 
 
-def _column(seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def _columns(seed: int) -> tuple[Tensor, ...]:
     g = generator(seed)
-    people = torch.randn(30, generator=g)
-    old, new = (people + k * torch.randn(30, generator=g) for k in (2, 1))
-    old[[3, 8, 9, 20]], new[[1, 8, 11, 15, 29, 5]] = torch.nan, torch.nan
-    return old, new, people
+    people, known = torch.randn(30, generator=g), torch.ones(2, 30, dtype=torch.bool)
+    known[0, [3, 8, 9, 20]] = known[1, [1, 8, 11, 15, 29, 5]] = False
+    said = [people + k * torch.randn(30, generator=g) for k in (2, 1)]
+    old, new = (x * row for x, row in zip(said, known, strict=True))
+    return old, new, people, known
 
 
-def _gain(old: Tensor, new: Tensor, people: Tensor) -> Tensor:
-    both = ~(old.isnan() | new.isnan())
+def _gain(old: Tensor, new: Tensor, people: Tensor, known: Tensor) -> Tensor:
+    both = known.all(0)
     return _difference(old[both], new[both], people[both], people[both])
 
 
@@ -72,23 +74,21 @@ def _difference(old, new, people, others) -> Tensor:
     return torch.tensor(spearman(new, others) - spearman(old, people))
 
 
-def _own(old, new, people) -> Tensor:
-    one, two = ~old.isnan(), ~new.isnan()
+def _own(old, new, people, known) -> Tensor:
+    one, two = known
     return _difference(old[one], new[two], people[one], people[two])
 
 
-def _zero(old, new, people) -> Tensor:
-    return _difference(old.nan_to_num(), new.nan_to_num(), people, people)
+def _zero(old, new, people, known) -> Tensor:
+    return _difference(old, new, people, people)
 
 
-def _turned(old, new, people) -> Tensor:
-    return _gain(new, old, people)
+def _turned(old, new, people, known) -> Tensor:
+    return _gain(new, old, people, known)
 
 
-def _news(old, new, people) -> Tensor:
-    known = ~new.isnan()
-    old = old.nan_to_num()
-    return _difference(old[known], new[known], people[known], people[known])
+def _news(old, new, people, known) -> Tensor:
+    return _gain(old, new, people, known[1:])
 
 
 def _drawn(old, new, people, rows) -> Tensor:
