@@ -5,7 +5,6 @@ from torch import Tensor
 
 from mmdl_lib.core import generator
 from mmdl_lib.exercises import judge
-from mmdl_lib.metrics.spearman import spearman
 
 
 def exercise_1(answer) -> None:
@@ -24,7 +23,7 @@ def exercise_1(answer) -> None:
 def exercise_2(answer) -> None:
     """Change the code: a gain on equal terms.
 
-    Write `gain(old, new, people, known)`: Spearman's correlation of the new method with
+    Write `gain(old, new, people, known)`: Pearson's correlation of the new method with
     people less that of the old one, tensors (n,). `known` (2, n) is true where the old
     and where the new method know the pair; where one does not, it says 0. Only pairs
     that both know may count.
@@ -41,7 +40,7 @@ def exercise_3(answer) -> None:
     """Change the code: a paired bootstrap.
 
     Write `drawn(old, new, people, rows)`: for each draw, a row of numbers of items in
-    rows (s, n), the gain of the new method over the old one in Spearman's correlation
+    rows (s, n), the gain of the new method over the old one in Pearson's correlation
     on the items of that draw: a tensor (s,).
 
     Raises:
@@ -71,7 +70,9 @@ def _gain(old: Tensor, new: Tensor, people: Tensor, known: Tensor) -> Tensor:
 
 
 def _difference(old, new, people, others) -> Tensor:
-    return torch.tensor(spearman(new, others) - spearman(old, people))
+    pairs = ((new, others), (old, people))
+    one, two = (torch.corrcoef(torch.stack(pair))[0, 1] for pair in pairs)
+    return one - two
 
 
 def _own(old, new, people, known) -> Tensor:
