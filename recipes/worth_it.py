@@ -4,8 +4,8 @@ Command: python recipes/worth_it.py         (needs gensim, which carries WordSim
          SimLex-999; WordNet, Debian's wordnet-base; scikit-learn)
          python recipes/worth_it.py gains:0 (one group, one seed)
          python recipes/worth_it.py summary (the claims)
-Expected: about 8 minutes on a quiet core, most of them for tables of nothing and for the
-         intervals of the comparisons.
+Expected: about 8 minutes on a quiet core, most of them for tables of nothing and for
+         the intervals of the comparisons.
 
 A seed of `gains` is no start of a training: it is a twentieth of all words, as in
 `grounding.py`; 0 to 15 are measured, 100 to 103 are pilots. What it keeps are pseudo-

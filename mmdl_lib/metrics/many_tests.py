@@ -87,7 +87,7 @@ def benjamini_hochberg(p: Tensor | Sequence[float | int]) -> Tensor:
     order = p.argsort(descending=True)
     place = torch.arange(len(p), 0, -1, device=p.device)
     found = torch.empty_like(p)
-    found[order] = (len(p) / place * p[order]).cummin(0).values
+    found[order] = (len(p) * p[order] / place).cummin(0).values
     return found
 
 
