@@ -180,6 +180,16 @@ def student(seeds: int) -> float:
     return math.sqrt(free) * math.tan((low + high) / 2)
 
 
+def beyond(t: float | int, free: int) -> float:
+    """Probability that |Student's t| is at least so large, with `free` degrees.
+
+    Example:
+        >>> round(beyond(2.776, 4), 3)
+        0.05
+    """
+    return max(0.0, 1 - _inside(math.atan(abs(t) / math.sqrt(free)), free))
+
+
 def _inside(angle: float, free: int) -> float:
     """Probability that |t| is at most sqrt(free) * tan(angle)."""
     odd = free % 2

@@ -46,6 +46,7 @@ PAIR, BOTH = {"real": FEATURES, "fake": FEATURES}, {"predicted": LABEL, "label":
 MOMENTS = {"mean": torch.zeros(2), "covariance": torch.eye(2)}
 MOMENTS |= {f"other_{name}": value for name, value in MOMENTS.items()}
 COLUMN = [1.0, 2.0, 4.0]
+AGREED = {"r_xy": 0.3, "r_zy": 0.4, "r_xz": 0.5}
 LINKS = [{(0, 0), (2, 1)}, {(1, 1)}]
 GOOD = {
     "alignment_error_rate.alignment_error_rate": {
@@ -76,6 +77,13 @@ GOOD = {
     "clip_score.clip_score": {"image": FEATURES, "text": FEATURES, "scale": 100.0},
     "collapse.effective_rank": {"vectors": ROWS},
     "collapse.spread": {"vectors": ROWS},
+    "correlation_gain.correlation_gain": {
+        "x": COLUMN,
+        "z": [2.0, 1.0, 3.0],
+        "y": COLUMN,
+        "samples": 5,
+        "level": 0.9,
+    },
     "cost.block_weights": {"depth": 3, "width": 8},
     "cost.co2_kg": {"kwh": 3.0, "intensity": "coal"},
     "cost.device_hours": {"flops": 3.0, "peak": 2.0, "utilization": 0.5},
@@ -119,6 +127,9 @@ GOOD = {
     "iou.mask_iou": {"masks": MASK, "others": MASK, "crowd": FLAGS},
     "kid.kid": PAIR | {"subsets": 2, "size": 3},
     "kid.mmd2": {"x": ROWS, "y": ROWS},
+    "many_tests.benjamini_hochberg": {"p": [0.1, 0.4, 0.2]},
+    "many_tests.bonferroni": {"p": [0.1, 0.4, 0.2]},
+    "many_tests.holm": {"p": [0.1, 0.4, 0.2]},
     "matthews.matthews": BOTH,
     "mean_ap.mean_ap": {"found": FOUND, "truth": OBJECTS},
     "mean_iou.class_iou": {"counts": COUNTS},
@@ -188,6 +199,8 @@ GOOD = {
     "vqa_accuracy.answer_scores": {"predictions": SAID, "answers": [["a", "b"]] * 2},
     "vqa_accuracy.normalize": {"text": "a cat"},
     "vqa_accuracy.vqa_accuracy": {"predictions": SAID, "answers": [["a", "b"]] * 2},
+    "williams.pairs_needed": AGREED | {"power": 0.8, "alpha": 0.05},
+    "williams.williams": AGREED | {"n": 9},
     "win_rate.win_rate": {
         "outcomes": torch.tensor([1.0, 0.5]),
         "samples": 5,
@@ -205,6 +218,7 @@ RIGHT = [
     r"iou\.(giou|iou|mask_iou|area)-(boxes|masks)-(none|one less)",
     r"iou\.giou-others-(none|one less)",
     r"spearman\.ranks-values-(none|one less)",
+    r"many_tests\..*-p-one less",
     r"gqa\.consistency-entailed-none",
     r"cider\.rarity-references-one less",
     r"squad_v2\.squad_v2-answers-one empty",
