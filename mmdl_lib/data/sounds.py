@@ -67,7 +67,7 @@ class Sounds:
     def __len__(self) -> int:
         return len(self.name)
 
-    def take(self, rows: Iterable[int]) -> "Sounds":
+    def take(self, rows: Iterable[int] | Tensor) -> "Sounds":
         """Some of the clips, in the order given."""
         rows = [int(i) for i in rows]
         name, text = (tuple(part[i] for i in rows) for part in (self.name, self.text))
