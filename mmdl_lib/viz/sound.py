@@ -70,7 +70,7 @@ def sound(
         style = {"interpolation": "none", "aspect": "auto", "origin": "lower"}
         ax.imshow(power, "viridis", extent=extent, **style).set_clip_on(False)
         ax.set(xlabel="seconds", ylabel="frequency in kHz")
-        ax.tick_params(length=0)
+        ax.tick_params(length=0, pad=5)
         ax.spines[:].set_visible(False)
         for begin, end in hidden:
             ax.axvspan(begin, end, color="#8c929c", linewidth=0)
