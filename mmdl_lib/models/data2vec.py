@@ -78,7 +78,7 @@ def first_covered(
     cover: Bool[Tensor, "b m n"],
     real: Bool[Tensor, "b n"],
     *,
-    share: float,
+    share: float | int,
     generator: torch.Generator | None = None,
 ) -> Bool[Tensor, "b n"]:
     """The first blocks of each row that together cover a share of its real places.
@@ -102,7 +102,7 @@ def first_covered(
 def spans(
     real: Bool[Tensor, "b n"],
     *,
-    share: float,
+    share: float | int,
     length: int,
     generator: torch.Generator | None = None,
 ) -> Bool[Tensor, "b n"]:
@@ -126,7 +126,7 @@ def blocks(
     real: Bool[Tensor, "b n"],
     grid: tuple[int, int],
     *,
-    share: float,
+    share: float | int,
     least: int,
     generator: torch.Generator | None = None,
 ) -> Bool[Tensor, "b n"]:
@@ -206,7 +206,7 @@ def smooth_l1(
     return torch.where(gap <= beta, 0.5 * gap.square() / beta, gap - 0.5 * beta)
 
 
-def decay_rate(step: int, first: float, last: float, steps: int) -> float:
+def decay_rate(step: int, first: float | int, last: float | int, steps: int) -> float:
     """tau at a step: from first to last along a line, then constant (section 3.2)."""
     return first + (last - first) * min(1.0, step / steps)
 
@@ -286,8 +286,8 @@ class Data2Vec(Model):
 
     def represent(self, batch: dict) -> Float[Tensor, "b d"]:
         """A vector of each row: the mean over the places, with nothing hidden."""
-        real = self.front.places(batch)[..., None]
-        return (self.hear(batch) * real).sum(1) / real.sum(1)
+        heard, real = self.hear(batch), self.front.places(batch)[..., None]
+        return (heard * real).sum(1) / real.sum(1)
 
     @torch.no_grad()
     def targets(self, batch: dict) -> Float[Tensor, "b n d"]:

@@ -215,7 +215,7 @@ class SoundFront(nn.Module):
     def places(self, batch: dict) -> Bool[Tensor, "b n"]:
         """What may be hidden: every frame."""
         sound = batch["sound"]
-        count = self.config.frames(sound.shape[1])
+        count = self._count(sound)
         return sound.new_ones(len(sound), count, dtype=torch.bool)
 
     def frames(self, sound: Float[Tensor, "b s"]) -> Float[Tensor, "b n c"]:
@@ -227,12 +227,7 @@ class SoundFront(nn.Module):
 
     def forward(self, batch: dict, hidden: Tensor | None = None) -> Fed:
         """Tokens of waveforms (b, s) of equal length."""
-        check_numbers("sound", batch["sound"], "b s")
-        if self.config.frames(batch["sound"].shape[1]) < 1:
-            raise ValueError(
-                f"sound expected enough for a frame, got {batch['sound'].shape[1]} "
-                "numbers."
-            )
+        self._count(batch["sound"])
         x = self.projection(self.frames(batch["sound"]))
         if hidden is not None:
             x = torch.where(hidden[..., None], self.mask_vector.to(x), x)
@@ -241,6 +236,16 @@ class SoundFront(nn.Module):
             place = convolution(place.mT)[..., : x.shape[1]].mT
             place = F.gelu(F.layer_norm(place, place.shape[2:]))
         return Fed(self.norm_place(x + place))
+
+    def _count(self, sound: Tensor) -> int:
+        """How many frames there will be, of what is fit to be read."""
+        check_numbers("sound", sound, "b s")
+        count = self.config.frames(sound.shape[1])
+        if count < 1:
+            raise ValueError(
+                f"sound expected enough for a frame, got {sound.shape[1]} numbers."
+            )
+        return count
 
 
 class ScaledBlock(Block):
