@@ -14,8 +14,6 @@ import torch
 from mmdl_lib import lab
 from mmdl_lib.core import generator
 from mmdl_lib.lab import three_senses as senses
-from mmdl_lib.metrics.collapse import effective_rank, spread
-from mmdl_lib.metrics.probe import linear_probe
 from mmdl_lib.models.data2vec import Data2Vec
 
 TRAIN, KNOWN, ASKED, BATCH, EVERY = 4000, 1000, 2000, 32, 20
@@ -48,21 +46,10 @@ def train(model, kind, seed, steps):
     return {name: lab.means(values, EVERY) for name, values in losses.items()}
 
 
-@torch.no_grad()
 def judge(model, kind, seed):
-    """The probe on new rows; rank and spread of what the teacher says of them."""
+    """Probe, rank, spread; fewer rows in a smoke run."""
     known, asked = (lab.short(n, least=200) for n in (KNOWN, ASKED))
-    world = senses.WORLDS[kind](known + asked, 50_000 + seed)
-    parts = [senses.rows(world, row) for row in torch.arange(known + asked).split(250)]
-    x = torch.cat([senses.vectors(model, part) for part in parts])
-    pairs = x[:known], world.label[:known], x[known:], world.label[known:]
-    found = {"probe": linear_probe(*pairs, l2=1e-2)}
-    if isinstance(model, senses.Local):
-        return found
-    target = model.targets(parts[0])
-    # one place of each row: rows differ from each other, places of a row do anyway
-    middle = target[:, target.shape[1] // 2]
-    return found | {"rank": effective_rank(middle), "spread": spread(middle)}
+    return senses.judge(model, kind, seed, known=known, asked=asked)
 
 
 def run(seed, *, kind, model=Data2Vec, **changes):
