@@ -128,8 +128,8 @@ def facts_of(kind: str, sees: Sees) -> dict:
     facts |= {"shape": list(x.shape[1:]), "examples": stored(kind, world)}
     facts |= {"masks": masks(sees, batch, shown["cells"]), "whole": round(whole)}
     facts["note"] = (
-        f"{NOTES[kind]} Over {MANY} new ones, hidden as in training, the student "
-        f"expects {whole:.0f} %."
+        f"{NOTES[kind]} Usual is the mean of {MANY} new ones; over all of them, "
+        f"hidden as in training, the student explains {whole:.0f}\u00a0%."
     )
     if kind == "texts":
         facts["words"] = spelled()

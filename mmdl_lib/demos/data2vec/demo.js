@@ -7,8 +7,8 @@
 import { ask, bytes, download, fixed, label, make, openRuntime, sentence, stage,
   startButton } from "../common.js";
 
-const KINDS = { pictures: ["Picture", "patch"], texts: ["Text", "word"],
-  sounds: ["Sound", "part"] };
+const KINDS = { pictures: ["Picture", "patch", "patches"], texts: ["Text", "word", "words"],
+  sounds: ["Sound", "part", "parts"] };
 const RATE = 16_000; // of a sound, samples a second
 
 // ---- from facts to numbers
@@ -61,7 +61,7 @@ export function colors({ axes, center, width: d }, vectors) {
   }));
 }
 
-/** Which share of how the hidden targets differ from the mean of their place is expected. */
+/** How much of what tells the hidden targets from the mean of their place is predicted. */
 export function explained({ mean, width: d }, { target, prediction }, hidden) {
   let missed = 0, varied = 0;
   for (let i = 0; i < target.length; i++) {
@@ -140,7 +140,12 @@ function backdrop(canvas, { kind, shape, seen }, example) {
   }
 }
 
-const percent = (x) => `${fixed(100 * x, 0)} %`;
+const percent = (x) => `${fixed(100 * x, 0)}\u00a0%`;
+/** In words: how much of the hidden targets the student explains. */
+export const verdict = (share) => share < 0
+  ? "What the student says is farther from their targets than what is usual at these places."
+  : `What the student says explains ${percent(share)} of how their targets differ from what is ` +
+    "usual at these places.";
 const group = (name, className, ...nodes) => make("div", { className,
   attributes: { role: "group", "aria-label": name } }, ...nodes);
 
@@ -165,7 +170,7 @@ function build(el) {
   ui.sounds = group("Listen", "picks", ui.play, ui.part);
   el.append(make("p", {}, "Click or drag to hide and to show. The teacher gets everything; the " +
       "student gets what is not hidden, and says at the hidden places what the teacher says there. " +
-      "Near colors are near vectors."),
+      "Like colors: like vectors, as far as three of their directions tell."),
     group("Kind", "picks", ...kinds), ui.panels, ui.status,
     group("Mask", "picks", ui.another, ui.none, ui.all), ui.sounds, ui.examples, ui.note);
   return ui;
@@ -203,13 +208,14 @@ async function run(el, engine) {
     const [target, said] = [found.target, found.prediction].map((x) => colors(own(), x));
     fill(ui.target, columns, rows, (i) => [...target[first + i], 255]);
     fill(ui.said, columns, rows, (i) => [...said[first + i], hidden[first + i] ? 255 : 0]);
-    const count = `${chosen.size} of ${cells.length} ${KINDS[kind][1]}s`;
     const share = chosen.size ? explained(own(), found, hidden) : null;
-    ui.target.setAttribute("aria-label", `A color for what the teacher says at each of ${rows * columns} places.`);
-    ui.said.setAttribute("aria-label", chosen.size ? `A color for what the student expects at each of the hidden places: ${count}.` : "Empty: nothing is hidden.");
+    const count = `${chosen.size} of ${cells.length} ${KINDS[kind][2]}`;
+    ui.target.setAttribute("aria-label",
+      `A color for what the teacher says at each of ${rows * columns} places.`);
+    ui.said.setAttribute("aria-label", share === null ? "Empty: nothing is hidden."
+      : `A color for what the student expects at each hidden place: ${count}.`);
     const words = share === null ? "Nothing is hidden: click a place, or take a mask."
-      : `${count} are hidden. Of what tells their targets from the mean of their place, the ` +
-        `student expects ${percent(share)}. Computed by ${found.by}.`;
+      : `${count} are hidden. ${verdict(share)} Computed by ${found.by}.`;
     clearTimeout(timer);
     timer = setTimeout(say, 300, words);
   }
