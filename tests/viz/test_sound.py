@@ -4,7 +4,9 @@ import base64
 import io
 import math
 import re
+import sys
 import wave as wav
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,11 @@ from PIL import Image
 from mmdl_lib import viz
 from mmdl_lib.data import sounds
 from mmdl_lib.viz.sound import _decibels
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from browser import browser, serious, serve, visit  # noqa: E402
+
+__all__ = ["browser", "serious", "visit"]  # fixtures
 
 WORDS = {"title": "A word", "alt": "A spectrogram of <one> word."}
 
@@ -130,3 +137,25 @@ def test_mistakes_are_named(wave, options, words, as_a_reader):
     options = {"rate": 16_000} | WORDS | options
     with pytest.raises(ValueError, match=words):
         viz.sound(wave, options.pop("rate"), **options)
+
+
+def test_a_browser_plays_it_under_the_policy_of_our_pages(
+    visit, serious, drawn, tmp_path
+):
+    page = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>t</title>'
+    page += f'<link rel="icon" href="data:,"></head><body>{drawn.body}</body></html>'
+    (tmp_path / "page.html").write_text(page, "utf-8")
+    with serve(tmp_path) as url:
+        opened, faults = visit(f"{url}page.html")
+        player = opened.locator("audio")
+        assert player.evaluate("x => x.paused")  # nothing has begun by itself
+        js = """x => new Promise((resolve, reject) => {
+          const told = () => resolve(x.duration);
+          if (x.error) reject(new Error("refused"));
+          if (x.readyState > 0) told();
+          x.onloadedmetadata = told;
+          x.onerror = () => reject(new Error("refused"));
+        })"""
+        assert player.evaluate(js) == pytest.approx(1.0, abs=0.01)
+        assert serious(opened, "figure") == [] and faults == []
+        opened.close()
