@@ -54,13 +54,16 @@ def stored(kind: str, world: senses.World) -> list[dict]:
     """The examples: a name, what the net reads, and of a sound what is seen of it."""
     if kind == "texts":
         rows = zip(world.batch["tokens"][:EXAMPLES].tolist(), world.label, strict=False)
-        return [{"name": f"topic {LETTERS[k]}", "input": row} for row, k in rows]
+        return [
+            {"name": f"{i}: topic {LETTERS[k]}", "input": row}
+            for i, (row, k) in enumerate(rows, 1)
+        ]
     if kind == "pictures":
         names = [shapes.SHAPES[k] for k in world.label[:EXAMPLES]]
         image = world.batch["image"]
         return [
-            {"name": f"{i + 1}: {name}", "input": pixels(image[i])}
-            for i, name in enumerate(names)
+            {"name": f"{i}: {name}", "input": pixels(image[i - 1])}
+            for i, name in enumerate(names, 1)
         ]
     said = sounds.load(n=MANY, seed=SEED)
     found = []
