@@ -89,7 +89,7 @@ LAB = lab.Lab(
         for kind in senses.WORLDS
     },
     once={f"weights {kind}": partial(weights, kind) for kind in senses.WORLDS},
-    claims=[],
+    claims=lab.read_claims(__file__),
     least=6,
     budget=90,
 )
