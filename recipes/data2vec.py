@@ -17,8 +17,6 @@ from mmdl_lib.lab import three_senses as senses
 from mmdl_lib.models.data2vec import Data2Vec
 
 TRAIN, KNOWN, ASKED, BATCH, EVERY = 4000, 1000, 2000, 32, 20
-STEPS = {"pictures": 600, "texts": 300, "sounds": 300}
-LONG = {"pictures": 2000, "texts": 600, "sounds": 1000}
 FIT = {"lr": 2e-3, "weight_decay": 0.01}
 
 
@@ -55,7 +53,7 @@ def judge(model, kind, seed):
 def run(seed, *, kind, model=Data2Vec, **changes):
     """Train and judge."""
     net = fresh(kind, seed, model=model, **changes)
-    curves = train(net, kind, seed, STEPS[kind])
+    curves = train(net, kind, seed, senses.STEPS[kind])
     return judge(net, kind, seed) | {"curves": curves}
 
 
@@ -67,7 +65,7 @@ def untrained(seed, *, kind):
 def weights(kind):
     """The net that the chapter loads, seed 0."""
     model = fresh(kind, 0)
-    curves = train(model, kind, 0, LONG[kind])
+    curves = train(model, kind, 0, senses.LONG[kind])
     lab.save_weights(model, "data2vec", kind)
     return judge(model, kind, 0) | {"curves": curves}
 

@@ -101,6 +101,10 @@ CONFIGS = {
     "sounds": replace(SMALL, **SOUND | {"front": HEARER, "k": 4}),
 }
 
+# of 32 rows: what each arm gets, and the nets that the chapter loads
+STEPS = {"pictures": 600, "texts": 300, "sounds": 300}
+LONG = {"pictures": 2000, "texts": 600, "sounds": 1000}
+
 
 class Alone(Data2Vec):
     """The teacher's blocks see each place by itself: targets without context."""
