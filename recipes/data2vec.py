@@ -84,6 +84,7 @@ LAB = lab.Lab(
     groups={
         kind: {"untrained": partial(untrained, kind=kind)}
         | {name: partial(run, kind=kind, **change) for name, change in ARMS.items()}
+        | {"other norm": partial(run, kind=kind, norm=senses.OTHER[kind])}
         for kind in senses.WORLDS
     },
     once={f"weights {kind}": partial(weights, kind) for kind in senses.WORLDS},

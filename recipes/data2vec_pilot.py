@@ -30,6 +30,11 @@ def run(
     config = replace(senses.CONFIGS[kind], **changes)
     if kind == "pictures":
         config = replace(config, front=replace(config.front, scale=scale))
+    config = (
+        replace(config, front=replace(config.front, ways=0.02))
+        if kind == "pictures"
+        else config
+    )
     torch.manual_seed(seed)
     model = getattr(senses, cls)(config)
     if kind == "pictures":
@@ -49,22 +54,22 @@ def run(
 
 SLOW = {"tau_start": 0.99, "tau_end": 0.997}
 VARIANTS = [
+    {"norm": "layer", "steps": 1500},
     {},
-    {"std": 0.5, **SLOW},
-    {"std": 0.5, **SLOW, "lr": 1e-3},
-    {"std": 2.0, **SLOW, "lr": 1e-3},
-    {"norm": "instance"},
-    {"norm": "instance", **SLOW, "lr": 1e-3},
-    {"norm": "instance", "target": "fed"},
-    {"norm": "instance", "target": "fed", **SLOW, "lr": 1e-3},
-    {"target": "fed", **SLOW, "lr": 1e-3},
-    {"scale": 0.1, **SLOW, "lr": 1e-3},
-    {"scale": 0.1, "norm": "instance", **SLOW, "lr": 1e-3},
+    {"steps": 1500},
+    {"steps": 3000},
     {"cls": "Local"},
-    {"cls": "Local", "lr": 1e-3},
-    {"cls": "Local", "std": 0.02},
-    {"norm": "instance", "block": 1, **SLOW, "lr": 1e-3},
-    {"norm": "instance", **SLOW, "lr": 1e-3, "share": 0.4},
+    {"cls": "Local", "steps": 1500},
+    {"cls": "Alone"},
+    {"cls": "Alone", "steps": 1500},
+    {"block": 1},
+    {"block": 1, "steps": 1500},
+    {"norm": "none", "steps": 1500},
+    {"tau_start": 0.0, "tau_end": 0.0, "steps": 1500},
+    {"target": "fed", "steps": 1500},
+    {"lr": 1e-3, "steps": 1500},
+    {**SLOW, "steps": 1500},
+    {"share": 0.4, "steps": 1500},
     {"kind": "sounds", "steps": 500},
     {"kind": "sounds", "steps": 500, **SLOW},
     {"kind": "sounds", "steps": 500, "cls": "Local"},
