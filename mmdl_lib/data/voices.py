@@ -161,9 +161,9 @@ def _phones(word, times, at) -> np.ndarray:
     table = np.zeros((WORDS, 7), np.int64)
     for i, spelled in enumerate(words()):
         table[i, : len(spelled)] = [NAMES.index(p) for p in spelled]
-    place = (at >= times[:, :, None]).sum(1) - 1  # how many phones have begun
+    place = (at >= times[:, :, None]).sum(1) - 1  # 6 when the word has ended
     found = table[word[:, None], place.clip(0, 6)]
-    return np.where((place < 0) | (at >= times[:, -1:]), 0, found)
+    return np.where(place < 0, 0, found)
 
 
 def _sound(word, who, times, seed: int) -> np.ndarray:
