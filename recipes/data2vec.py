@@ -2,8 +2,8 @@
 
 Command: python recipes/data2vec.py            (all that is missing, then the claims)
          python recipes/data2vec.py pictures:0     (all arms of one kind, one seed)
-Expected: one to six minutes for a kind and seed on one core, an hour and a half for all;
-the same loss learns in all three, and what helps in one does not help in each.
+Expected: one to six minutes for a kind and seed on one core, 90 minutes for all; the
+same loss learns in all three, and what helps in one does not help in each.
 """
 
 from dataclasses import replace
