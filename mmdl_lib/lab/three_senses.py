@@ -86,7 +86,7 @@ def spoken(n: int, seed: int) -> World:
 
 WORLDS = {"pictures": pictures, "texts": texts, "sounds": spoken}
 SMALL = Data2VecConfig(
-    front=PatchConfig(image_size=(24, 24), patch=4, scale=1.0),
+    front=PatchConfig(image_size=(24, 24), patch=4, scale=1.0, ways=0.5),
     **{"width": 48, "depth": 4, "heads": 4, "k": 4, "block": 6, "share": 0.6},
     **{"tau_start": 0.98, "tau_end": 0.99, "tau_steps": 300},
 )
@@ -96,10 +96,17 @@ HEARER = SoundConfig(
     **{"place_layers": 2, "place_kernel": 5, "place_groups": 4},
 )
 CONFIGS = {
-    "pictures": SMALL,
+    # as for sounds: with norms over features, and with what leaves a block, as in the
+    # paper, all patches of our pictures end up alike (pilots, seed 100)
+    "pictures": replace(SMALL, norm="instance", target="fed"),
     "texts": replace(SMALL, **TEXT | {"front": READER, "k": 4}),
     "sounds": replace(SMALL, **SOUND | {"front": HEARER, "k": 4}),
 }
+
+OTHER = {"pictures": "layer", "texts": "instance", "sounds": "layer"}  # norms
+# of 32 rows: what each arm gets, and the nets that the chapter loads
+STEPS = {"pictures": 600, "texts": 300, "sounds": 300}
+LONG = {"pictures": 2000, "texts": 600, "sounds": 1000}
 
 
 class Alone(Data2Vec):

@@ -15,7 +15,8 @@ Self-supervised Learning in Speech, Vision and Language", ICML 2022, arXiv 2202.
 **Start**
 - Matrices, tables and the mask's vector from a normal distribution of 0.02 at a width
   of 768, and of 0.55 / sqrt(width) in general; convolutions as He et al. say. Biases
-  and the class token start at zero, each scale of `ScaledBlock` at `PatchConfig.scale`.
+  and the class token start at zero, each scale of `ScaledBlock` at `PatchConfig.scale`,
+  the table of ways at `PatchConfig.ways` times a normal one.
 
 **Differs from the paper**
 - No dropout, no layers or paths that are left out at random, no masked channels.
@@ -48,6 +49,7 @@ class PatchConfig(Config):
     image_size: tuple[int, int] = (224, 224)
     patch: int = 16
     scale: float = 1e-4  # what each block adds is small at the start
+    ways: float = 0.02  # deviation of the numbers of `GridBias` at the start
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -113,11 +115,11 @@ class GridBias(nn.Module):
     learns without labels, one for all.
     """
 
-    def __init__(self, grid: tuple[int, int], heads: int):
+    def __init__(self, grid: tuple[int, int], heads: int, std: float | int = 0.02):
         super().__init__()
         rows, columns = grid
         ways = (2 * rows - 1) * (2 * columns - 1)
-        self.table = nn.Parameter(0.02 * torch.randn(ways + 3, heads))
+        self.table = nn.Parameter(std * torch.randn(ways + 3, heads))
         place = torch.arange(rows * columns)
         down = (place // columns)[:, None] - place // columns + rows - 1
         right = (place % columns)[:, None] - place % columns + columns - 1
@@ -140,7 +142,7 @@ class PatchFront(nn.Module):
         self.projection = nn.Linear(3 * config.patch**2, width)
         self.class_token = nn.Parameter(torch.zeros(width))
         self.mask_vector = nn.Parameter(torch.zeros(width))
-        self.bias = GridBias(config.grid, heads)
+        self.bias = GridBias(config.grid, heads, config.ways)
 
     def places(self, batch: dict) -> Bool[Tensor, "b n"]:
         """What may be hidden: every patch."""

@@ -129,6 +129,10 @@ def test_who_says_the_target_finds_its_place_and_who_says_anothers_does_not():
     assert share > 0.9 and guess == pytest.approx(1 / round(0.6 * 36))
     model.move = 1
     assert senses.finds(model, rows, hidden)[0] < 0.3
+    # only hidden places are rivals: where there is one, it is found whatever is said
+    one = torch.zeros_like(hidden)
+    one[:, 7] = True
+    assert senses.finds(model, rows, one) == (1, 1)
 
 
 def test_the_judge_knows_what_an_untrained_net_is():

@@ -290,6 +290,18 @@ def test_tau_rises_along_a_line_and_then_stays():
     assert found == pytest.approx([0.999, 0.9993, 0.99945, 0.9999, 0.9999], abs=1e-12)
 
 
+def test_targets_are_the_teachers_and_not_the_students():
+    model = fresh()
+    rows = batch(model)
+    before = model.targets(rows)
+    for parameter in model.student.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator(0))
+    assert torch.equal(model.targets(rows), before)
+    step(model, rows)
+    model.front.load_state_dict(fresh().front.state_dict())
+    assert torch.equal(model.targets(rows), before)
+
+
 def test_the_front_belongs_to_both():
     model = fresh()
     rows = batch(model)
