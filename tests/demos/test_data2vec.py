@@ -260,6 +260,12 @@ def test_a_click_hides_and_shows_and_a_drag_goes_on(running, nets, facts):
     page.mouse.up()
     page.mouse.move(two["x"] + 5, two["y"] + 60, steps=5)  # no longer pressed
     check(page, nets, facts, "pictures", 0, [6, 7, 8, 9])
+    # what begins beside the cells is no drag
+    page.mouse.move(one["x"] + 5, one["y"] - 60)
+    page.mouse.down()
+    page.mouse.move(one["x"] + 5, one["y"] + 60, steps=12)
+    page.mouse.up()
+    check(page, nets, facts, "pictures", 0, [6, 7, 8, 9])
     assert faults == []
 
 
