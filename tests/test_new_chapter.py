@@ -36,7 +36,7 @@ def laid_out(tmp_path_factory):
     """A copy with a new chapter, and the files that are new."""
     root = copy(tmp_path_factory.mktemp("book"))
     toc = (root / "_toc.yml").read_text()
-    written = tool.new_chapter(root, SLUG, "3.5", title="A toy", name="ToyNet")
+    written = tool.new_chapter(root, SLUG, "4.1", title="A toy", name="ToyNet")
     return root, [path.relative_to(root).as_posix() for path in written], toc
 
 
@@ -54,17 +54,17 @@ def python(root, *words):
 def test_every_file_is_new_but_the_contents_which_get_one_block(laid_out):
     root, files, toc = laid_out
     assert not [name for name in files if (ROOT / name).exists()]
-    folder = "notebooks/ch3_5_models_for_both"
-    assert {f"{folder}/{SLUG}.ipynb", "book/part_3_5.md"} <= set(files)
+    folder = "notebooks/ch4_1_more_modalities"
+    assert {f"{folder}/{SLUG}.ipynb", "book/part_4_1.md"} <= set(files)
     lines = (root / "_toc.yml").read_text().splitlines()
     assert [line for line in toc.splitlines() if line not in lines] == []
-    assert len(lines) == len(toc.splitlines()) + 3
+    assert len(lines) == len(toc.splitlines()) + 5
     parts = yaml.safe_load((root / "_toc.yml").read_text())["parts"]
     chapters = [chapter["file"] for part in parts for chapter in part["chapters"]]
-    new = chapters.index("book/part_3_5")
+    new = chapters.index("book/part_4_1")
     assert chapters[new - 1 : new + 2] == [
-        "book/part_3_4",
         "book/part_3_5",
+        "book/part_4_1",
         "book/teaching",
     ]
 
@@ -96,7 +96,7 @@ def test_what_is_written_passes_the_contract_and_its_own_tests(laid_out):
 def test_the_contents_of_the_guide_are_what_is_written(laid_out):
     guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     written = [Path(name).name.replace(SLUG, "glide") for name in laid_out[1]]
-    named = [name.replace("part_3_5", "part_3_2") for name in written]
+    named = [name.replace("part_4_1", "part_3_2") for name in written]
     assert [name for name in named if name not in guide] == []
 
 
@@ -129,7 +129,7 @@ def test_the_second_chapter_of_a_part_stands_behind_the_first(tmp_path):
     title = "".join(made["cells"][0]["source"]).splitlines()[1]
     assert title == "# 2.1.1 Word embeddings"
     with pytest.raises(ValueError, match="a slug that is not in use, got mmdl_lib/mod"):
-        tool.new_chapter(tmp_path, "align", "3.5")
+        tool.new_chapter(tmp_path, "align", "4.1")
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def open_stamps(root: str | Path = ROOT, *, smallest: int = 48) -> Stamps:
         if mirrored or not picture.exists() or min(_size(picture)) < smallest:
             continue
         names.append(picture.relative_to(root).with_suffix("").as_posix())
-        said.append(_captions(path))
+        said.append(read_captions(path))
     if not names:
         raise ValueError(
             f"expected stamps of at least {smallest} pixels in {root}, each a .png "
@@ -162,8 +162,12 @@ def open_stamps(root: str | Path = ROOT, *, smallest: int = 48) -> Stamps:
     return Stamps(root, tuple(names), tuple(said))
 
 
-def _captions(path: Path) -> dict[str, str]:
-    """The captions of a file; a translation that is empty is none."""
+def read_captions(path: Path) -> dict[str, str]:
+    """The captions of a file by language; a translation that is empty is none.
+
+    Raises:
+        ValueError: no caption, a line that is none, or no UTF-8.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:

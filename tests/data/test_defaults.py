@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mmdl_lib.core import generator
-from mmdl_lib.data import birds, digits, emoji, photos, shapes, views
+from mmdl_lib.data import birds, digits, emoji, photos, shapes, sounds, views, voices
 from mmdl_lib.data.shapes import drawing, reading
 from mmdl_lib.data.text import BPETokenizer, WordTokenizer
 
@@ -70,6 +70,12 @@ def of_birds():
     yield from (found.render(48), found.captions(), birds.caption_words())
 
 
+def of_sounds():
+    voices.words.cache_clear(), voices.voices.cache_clear()
+    for found in (sounds.load(n=6, seed=3), sounds.load(n=3, rate=8_000)):
+        yield from (found.wave, found.length, found.text, *found.labels.values())
+
+
 def of_text():
     captions = ["a red circle", "red"]
     yield from WordTokenizer(["a", "red", "circle"])(captions)
@@ -77,7 +83,7 @@ def of_text():
 
 
 SOURCES = {f.__name__: f for f in (of_shapes, of_language, of_views, of_text)}
-SOURCES["of_birds"] = of_birds
+SOURCES["of_birds"], SOURCES["of_sounds"] = of_birds, of_sounds
 SOURCES["of_real_pictures"] = of_real_pictures
 
 

@@ -25,6 +25,7 @@ ANSWERS |= {"captioner": "It says:", "latent_board": "the nearest new digit"}
 ANSWERS |= {"gan_ring": "of the points", "codebook": "are not as they were"}
 ANSWERS |= {"dalle": "codes are written"}
 ANSWERS |= {"gan_ring": "of the points", "grounding": "All words are known."}
+ANSWERS |= {"data2vec": "are hidden."}
 # how it begins, where there is nothing to load
 BUTTONS = {"collapse": "Train for", "clip_table": "Three different things"}
 BUTTONS |= {"alignment": "Next clause", "caption_scores": "Colors swapped"}
