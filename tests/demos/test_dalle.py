@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FACTS = json.loads((demos.HERE / "dalle/facts.json").read_text("utf-8"))
 FIRST = FACTS["begins"][0]
 MODULE = """const m = await import(
-  new URL("_static/demos/dalle/demo.js", document.baseURI));"""
+  new URL("_static/demos/dalle/demo.js", document.baseURI));
+  const d = await import(new URL("_static/demos/drawing.js", document.baseURI));"""
 ENGINE = """const at = (path) => new URL("_static/" + path, document.baseURI).href;
   const engine = m.browserEngine({files: at("demos/dalle/"),
     runtime: at("vendor/onnxruntime/")});"""
@@ -152,7 +153,7 @@ def test_the_networks_of_the_page_say_what_torch_says(running, nets):
 
 
 def test_luck_is_that_of_the_seed(running):
-    body = """return given.map((seed) => { const next = m.luck(seed);
+    body = """return given.map((seed) => { const next = d.luck(seed);
       return Array.from({length: 200}, next); });"""
     got = call(running[0], body, 0, 1, 999_999_999)
     assert got == [luck(seed, 200) for seed in (0, 1, 999_999_999)]
