@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from einops import rearrange
 
 from mmdl_lib import demos
 from mmdl_lib.core import generator
 from mmdl_lib.lab import one_object as oo
 from mmdl_lib.pretrained import small
+from tests.demos.by_torch import luck, pixels, status
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = json.loads((demos.HERE / "dalle/facts.json").read_text("utf-8"))
@@ -48,17 +48,6 @@ def filled(nets, captions):
     return nets[0].filled(*oo.tokenizer()(captions))
 
 
-def luck(seed, n):
-    """mulberry32, as its author describes it, in whole numbers of Python."""
-    out, a, cut = [], seed, 0xFFFFFFFF
-    for _ in range(n):
-        a = (a + 0x6D2B79F5) & cut
-        t = ((a ^ (a >> 15)) * (a | 1)) & cut
-        t ^= (t + (((t ^ (t >> 7)) * (t | 61)) & cut)) & cut
-        out.append((t ^ (t >> 14)) / 2**32)
-    return out
-
-
 @torch.no_grad()
 def drafted(nets, caption, seed, temperature):
     """A draft as the page makes it, by torch: codes and their probabilities."""
@@ -77,19 +66,6 @@ def shown(nets, codes, count=64):
     """The bytes of a draft of which `count` codes are shown."""
     half = torch.where(torch.arange(64) < count, codes, FACTS["ground"])
     return ((nets[1].decode(half[None])[0] + 1) * 127.5).round()
-
-
-def pixels(page, name):
-    """What a canvas shows, as bytes (3, h, w)."""
-    js = """canvas => { const {width, height} = canvas;
-      return [...canvas.getContext("2d").getImageData(0, 0, width, height).data]; }"""
-    raw = torch.tensor(page.get_by_role("img", name=name).evaluate(js))
-    side = round((len(raw) / 4) ** 0.5)
-    return rearrange(raw, "(h w c) -> c h w", c=4, h=side)[:3]
-
-
-def status(page):
-    return page.get_by_role("status").inner_text()
 
 
 def settled(page, caption, seed):

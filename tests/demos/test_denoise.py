@@ -3,20 +3,19 @@
 import base64
 import importlib
 import json
-import math
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from einops import rearrange
 
 from mmdl_lib import demos
 from mmdl_lib.core import generator
 from mmdl_lib.lab import few_objects as fo
 from mmdl_lib.nn.diffusion import chain
 from mmdl_lib.pretrained import small
+from tests.demos.by_torch import drawn, noise, pixels, shown, status
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = json.loads((demos.HERE / "denoise/facts.json").read_text("utf-8"))
@@ -46,49 +45,6 @@ def call(page, body, *given):
     return page.evaluate(js, [FACTS, list(given)])
 
 
-def luck(seed, n):
-    """mulberry32, as its author describes it, in whole numbers of Python."""
-    out, a, cut = [], seed, 0xFFFFFFFF
-    for _ in range(n):
-        a = (a + 0x6D2B79F5) & cut
-        t = ((a ^ (a >> 15)) * (a | 1)) & cut
-        t ^= (t + (((t ^ (t >> 7)) * (t | 61)) & cut)) & cut
-        out.append((t ^ (t >> 14)) / 2**32)
-    return out
-
-
-def noise(seed):
-    """The noise of a seed: pairs by Box and Muller."""
-    pairs = torch.tensor(luck(seed, 3 * 32 * 32), dtype=torch.double).view(-1, 2)
-    far, angle = (-2 * (1 - pairs[:, 0]).log()).sqrt(), 2 * math.pi * pairs[:, 1]
-    both = torch.stack([far * angle.cos(), far * angle.sin()], 1)
-    return both.float().view(1, 3, 32, 32)
-
-
-@torch.no_grad()
-def drawn(glide, caption, seed, scale):
-    """All places of a draw, as the page makes it, by torch: seen and believed."""
-    tokens, mask = fo.tokenizer()([caption])
-    places = []
-    how = {"steps": 20, "watch": lambda step, x, x0: places.append((x[0], x0[0]))}
-    say = glide.guided(tokens, mask, scale)
-    last = glide.diffusion.sample(say, noise(seed), **how)[0]
-    return [*places, (last, last)]
-
-
-def shown(x):
-    return ((x.clamp(-1, 1) + 1) * 127.5).round()
-
-
-def pixels(page, name):
-    """What a canvas shows, as bytes (3, h, w)."""
-    js = """canvas => { const {width, height} = canvas;
-      return [...canvas.getContext("2d").getImageData(0, 0, width, height).data]; }"""
-    raw = torch.tensor(page.get_by_role("img", name=name).evaluate(js))
-    side = round((len(raw) / 4) ** 0.5)
-    return rearrange(raw, "(h w c) -> c h w", c=4, h=side)[:3]
-
-
 def agrees(page, place):
     """Whether the page shows a place of a draw, seen and believed."""
     names = ("What the net sees", "What the net believes")
@@ -96,10 +52,6 @@ def agrees(page, place):
         (pixels(page, name) - shown(x)).abs().max() <= 2
         for name, x in zip(names, place, strict=True)
     )
-
-
-def status(page):
-    return page.get_by_role("status").inner_text()
 
 
 def settled(page, caption, seed, scale="3.0"):

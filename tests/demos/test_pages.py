@@ -18,6 +18,7 @@ SCRIPTS["caption_scores"] |= {"align.js", "scores.js", "words.js"}
 SCRIPTS["captioner"] |= {"scene.js", "beams.js"}
 SCRIPTS["dalle"] |= {"drawing.js"}
 SCRIPTS["denoise"] |= {"drawing.js", "chain.js"}
+SCRIPTS["inpaint"] |= {"drawing.js", "chain.js"}
 SCRIPTS["gan_ring"] |= {"byol.js", "game.js"}
 HEAVY = [n for n in demos.names() if demos.about(n).get("runtime", True)]
 FILES = [n for n in demos.names() if demos.about(n).get("files", False)]

@@ -54,17 +54,18 @@ class Say(nn.Module):
         return self.net(x, step.expand(2), words, mask, pooled=pooled)
 
 
-class Widget(DemoWidget):
-    """Draw a caption; `{tokens, step, x}`, a picture as base64 of float32, is answered
-    by `{said}`: two pictures, told the caption and told nothing."""
+class GlideWidget(DemoWidget):
+    """`{tokens, step, x}`, a picture as base64 of float32, is answered by `{said}`: two
+    pictures, told the caption and told nothing."""
 
-    name = "denoise"
     facts = traitlets.Dict().tag(sync=True)
 
     def __init__(self):
-        file = demos.HERE / self.name / "facts.json"
-        self._glide = None
-        super().__init__(facts=json.loads(file.read_text("utf-8")))
+        self._glide, known = None, {}
+        for path in self.page()[0]:
+            if path.suffix == ".json":
+                known |= json.loads(path.read_text("utf-8"))
+        super().__init__(facts=known)
 
     @classmethod
     def page(cls) -> tuple[list[Path], dict]:
@@ -90,6 +91,12 @@ class Widget(DemoWidget):
         read = self._glide.read(*pair, torch.arange(2) == 1)
         said = self._glide(x.expand(2, -1, -1, -1), torch.tensor([step, step]), read)
         return {"said": base64.b64encode(said.contiguous().numpy().tobytes()).decode()}
+
+
+class Widget(GlideWidget):
+    """Draw a caption in twenty steps."""
+
+    name = "denoise"
 
 
 def _picture(text: str, side: int) -> Float[Tensor, "1 3 h w"]:
