@@ -299,6 +299,22 @@ def test_an_old_draw_asks_for_no_further_step(live):
     page.close()
 
 
+def test_an_answer_that_comes_too_late_is_not_shown(live, glide):
+    page, faults = live(demos.denoise(), ["facts"])
+    settled(page, FIRST, 1)
+    slow = "slowness => { window.slowness = slowness; }"
+    page.evaluate(slow, 8000)
+    page.get_by_role("button", name=STAR, exact=True).click()
+    page.wait_for_timeout(200)
+    page.evaluate(slow, 0)
+    page.get_by_role("button", name=FACTS["begins"][1], exact=True).click()
+    settled(page, FACTS["begins"][1], 1)
+    page.wait_for_timeout(8000)
+    assert agrees(page, drawn(glide, FACTS["begins"][1], 1, 3.0)[20])
+    assert faults == []
+    page.close()
+
+
 def test_the_file_is_what_the_recipe_writes(monkeypatch, glide):
     monkeypatch.syspath_prepend(ROOT / "recipes")
     recipe = importlib.import_module("denoise_demo")
