@@ -25,6 +25,7 @@ ANSWERS |= {"captioner": "It says:", "latent_board": "the nearest new digit"}
 ANSWERS |= {"gan_ring": "of the points", "codebook": "are not as they were"}
 ANSWERS |= {"dalle": "codes are written", "denoise": "drawn in 20 steps"}
 ANSWERS |= {"inpaint": "pixels are filled", "between": "of the way from"}
+ANSWERS |= {"equal_work": "believed at look"}
 ANSWERS |= {"gan_ring": "of the points", "grounding": "All words are known."}
 # how it begins, where there is nothing to load
 BUTTONS = {"collapse": "Train for", "clip_table": "Three different things"}

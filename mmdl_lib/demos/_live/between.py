@@ -10,10 +10,9 @@ from mmdl_lib import demos
 from mmdl_lib.demos._widget import DemoWidget
 
 
-class Widget(DemoWidget):
-    """Choose two captions and a place between them; nothing is computed."""
+class TilesWidget(DemoWidget):
+    """Shows pictures of a file, `tiles.bin`."""
 
-    name = "between"
     facts = traitlets.Dict().tag(sync=True)
 
     def __init__(self):
@@ -26,3 +25,9 @@ class Widget(DemoWidget):
     def page(cls) -> tuple[list[Path], dict]:
         folder = demos.HERE / cls.name
         return [folder / "tiles.bin", folder / "facts.json"], {}
+
+
+class Widget(TilesWidget):
+    """Choose two captions and a place between them; nothing is computed."""
+
+    name = "between"

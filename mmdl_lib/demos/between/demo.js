@@ -6,7 +6,8 @@
      title   what the demo is for
      facts   {captions, stations, size, near, tiles}; absent on a page, which loads two files */
 
-import { bytes, download, fixed, make, paint, slider, stage, startButton } from "../common.js";
+import { bytes, download, fixed, make, slider, stage, startButton } from "../common.js";
+import { choice, panel, stripStyle, tileAt } from "../strips.js";
 
 // ---- walks
 export const WAYS = { prior: "Through the prior", own: "Between the captions' own embeddings" };
@@ -23,12 +24,6 @@ export function placeOf({ captions, stations }, from, to, station) {
   return (before + b - a - 1) * stations + (from < to ? station : last - station);
 }
 
-/** The bytes of a picture, channel by channel; `way` is 0 or 1. */
-export function tile({ size, near, tiles }, way, place) {
-  const long = 3 * size * size, all = near.prior.length;
-  return tiles.subarray((way * all + place) * long, (way * all + place + 1) * long);
-}
-
 /** CLIP's cosine of a picture with the captions at both ends, the near end first. */
 export function nearTo({ captions, near }, way, from, to, place) {
   const [one, two] = near[Object.keys(WAYS)[way]][place];
@@ -39,24 +34,11 @@ export function nearTo({ captions, near }, way, from, to, place) {
 // ---- what the reader sees
 /** Builds the controls; returns the nodes that change. */
 function build(el, { captions, stations, size }) {
-  const choice = (name, value) => {
-    const select = make("select", { attributes: { "aria-label": name } },
-      ...captions.map((said, i) => make("option", { value: i }, said)));
-    select.value = value;
-    return select;
-  };
-  const from = choice("From", 0), to = choice("To", 1);
+  const from = choice("From", captions), to = choice("To", captions, 1);
   const swap = make("button", { type: "button" }, "Turn round");
   const share = slider("Share of the way", 0, 1, 0, 1 / (stations - 1));
-  const ways = Object.values(WAYS).map((name) => {
-    const big = make("canvas", { width: size, height: size,
-      attributes: { role: "img", "aria-label": `${name}: here` } });
-    const strip = make("canvas", { width: stations * size, height: size, className: "strip",
-      attributes: { role: "img", "aria-label": `${name}: the whole walk` } });
-    const told = make("p", { className: "note" });
-    return { big, strip, told, node: make("div", {},
-      make("p", { className: "heading" }, name), strip, big, told) };
-  });
+  const ways = Object.values(WAYS).map((name) =>
+    panel(name, "the whole walk", "here", size, stations));
   const status = make("p", { className: "status",
     attributes: { role: "status", "aria-live": "polite" } });
   el.append(
@@ -73,22 +55,17 @@ function build(el, { captions, stations, size }) {
 
 /** Brings the controls to life. */
 function run(el, facts) {
-  const ui = build(el, facts), { captions, stations, size } = facts;
+  const ui = build(el, facts), { captions, stations, size, near, tiles } = facts;
   function update() {
     const [from, to] = [ui.from, ui.to].map((select) => Number(select.value));
     const share = Number(ui.share.input.value), at = Math.round(share * (stations - 1));
     ui.share.output.textContent = fixed(share, 1);
-    ui.ways.forEach(({ big, strip, told }, way) => {
-      for (let k = 0; k < stations; k++) {
-        const one = tile(facts, way, placeOf(facts, from, to, k));
-        paint(big, one, size); // the last one stays until it is painted below
-        strip.getContext("2d", { willReadFrequently: true }).drawImage(big, k * size, 0);
-      }
-      const place = placeOf(facts, from, to, at);
-      paint(big, tile(facts, way, place), size);
-      const near = nearTo(facts, way, from, to, place).map((v) => fixed(v, 2));
-      told.textContent = `“${captions[from]}” ${near[0]}` +
-        (from === to ? "" : `, “${captions[to]}” ${near[1]}`);
+    ui.ways.forEach(({ show }, way) => {
+      const walk = Array.from({ length: stations }, (_, k) => tileAt(tiles, size,
+        way * near.prior.length + placeOf(facts, from, to, k)));
+      const found = nearTo(facts, way, from, to, placeOf(facts, from, to, at));
+      const ends = found.map((v, i) => `“${captions[[from, to][i]]}” ${fixed(v, 2)}`);
+      show(walk, at, from === to ? ends[0] : ends.join(", "));
     });
     ui.status.textContent = from === to ? `A walk that ends where it begins: “${captions[from]}”.`
       : `${fixed(share, 1)} of the way from “${captions[from]}” to “${captions[to]}”.`;
@@ -101,23 +78,10 @@ function run(el, facts) {
   update();
 }
 
-const STYLE = `
-.mmdl-between select { font: inherit; color: inherit; background: transparent; max-width: 100%;
-  border: 1px solid var(--edge); border-radius: 0.4em; padding: 0.25em 0.4em; }
-.mmdl-between select:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-.mmdl-between option { color: #111; background: #fff; }
-.mmdl-between label { margin: 0; }
-.mmdl-between .ways { display: grid; gap: 0.6em 1.4em; max-width: 40em; margin: 0 auto;
-  grid-template-columns: repeat(2, minmax(0, 1fr)); }
-.mmdl-between .ways > * { display: grid; grid-row: span 4; grid-template-rows: subgrid; gap: 0.3em; }
-.mmdl-between canvas { display: block; width: 100%; image-rendering: pixelated;
-  border-radius: 0.3em; border: 1px solid var(--edge); box-sizing: border-box; }
-.mmdl-between .value { text-align: right; }
-`;
-
 export default {
   async render({ model, el }) {
-    const root = stage(el, "between", model.get("title"), STYLE), known = model.get("facts");
+    const root = stage(el, "between", model.get("title"), stripStyle("between"));
+    const known = model.get("facts");
     if (known) return run(root, { ...known, tiles: bytes(known.tiles) });
     startButton(root, model, async () => {
       const files = model.get("files");
