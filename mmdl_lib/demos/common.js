@@ -163,6 +163,15 @@ export function startButton(el, model, begin, what = "model") {
   el.append(box);
 }
 
+/** A range with its name before it and its value behind it. */
+export function slider(text, min, max, value, step = 1) {
+  const input = make("input", { type: "range", min, max, step, value,
+    attributes: { "aria-label": text } });
+  const output = make("span", { className: "value" }, String(value));
+  return { row: make("label", { className: "slider" }, make("span", {}, text), input, output),
+    input, output };
+}
+
 /** Paints pixels (3, size, size), 0 to 255, onto a canvas of that size. */
 export function paint(canvas, pixels, size) {
   const data = new ImageData(size, size);
@@ -205,6 +214,12 @@ const SHARED_STYLE = `
 .mmdl-live li { display: flex; align-items: center; gap: 0.7em; margin: 0 0 0.5em; }
 .mmdl-live .what { flex: 1; min-width: 0; overflow-wrap: anywhere; }
 .mmdl-live b { font-variant-numeric: tabular-nums; font-weight: 600; }
+.mmdl-live .picks:where(:not([hidden])) { display: flex; flex-wrap: wrap; gap: 0.5em; margin: 0.6em 0;
+  align-items: center; }
+.mmdl-live .slider { display: grid; gap: 0.5em; align-items: center; margin: 0.3em 0;
+  grid-template-columns: 7.5em minmax(0, 1fr) 4.6em; }
+.mmdl-live .slider input { width: 100%; padding: 0; accent-color: var(--accent); }
+.mmdl-live .value { font-variant-numeric: tabular-nums; }
 .mmdl-live small { color: var(--soft); }
 .mmdl-live .bar { display: block; height: 0.4em; border-radius: 0.2em; margin-top: 0.2em;
   background: color-mix(in srgb, currentColor 14%, transparent); overflow: hidden; }

@@ -23,7 +23,9 @@ ANSWERS |= {"caption_scores": "scores higher in"}
 ANSWERS |= {"words": "nearest of all words", "alignment": "here, the diagonal"}
 ANSWERS |= {"captioner": "It says:", "latent_board": "the nearest new digit"}
 ANSWERS |= {"gan_ring": "of the points", "codebook": "are not as they were"}
-ANSWERS |= {"dalle": "codes are written"}
+ANSWERS |= {"dalle": "codes are written", "denoise": "drawn in 20 steps"}
+ANSWERS |= {"inpaint": "pixels are filled", "between": "of the way from"}
+ANSWERS |= {"equal_work": "believed at look"}
 ANSWERS |= {"gan_ring": "of the points", "grounding": "All words are known."}
 ANSWERS |= {"data2vec": "are hidden."}
 # how it begins, where there is nothing to load

@@ -8,18 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from einops import rearrange
 
 from mmdl_lib import demos
 from mmdl_lib.core import generator
 from mmdl_lib.lab import one_object as oo
 from mmdl_lib.pretrained import small
+from tests.demos.by_torch import luck, pixels, status
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = json.loads((demos.HERE / "dalle/facts.json").read_text("utf-8"))
 FIRST = FACTS["begins"][0]
 MODULE = """const m = await import(
-  new URL("_static/demos/dalle/demo.js", document.baseURI));"""
+  new URL("_static/demos/dalle/demo.js", document.baseURI));
+  const d = await import(new URL("_static/demos/drawing.js", document.baseURI));"""
 ENGINE = """const at = (path) => new URL("_static/" + path, document.baseURI).href;
   const engine = m.browserEngine({files: at("demos/dalle/"),
     runtime: at("vendor/onnxruntime/")});"""
@@ -47,17 +48,6 @@ def filled(nets, captions):
     return nets[0].filled(*oo.tokenizer()(captions))
 
 
-def luck(seed, n):
-    """mulberry32, as its author describes it, in whole numbers of Python."""
-    out, a, cut = [], seed, 0xFFFFFFFF
-    for _ in range(n):
-        a = (a + 0x6D2B79F5) & cut
-        t = ((a ^ (a >> 15)) * (a | 1)) & cut
-        t ^= (t + (((t ^ (t >> 7)) * (t | 61)) & cut)) & cut
-        out.append((t ^ (t >> 14)) / 2**32)
-    return out
-
-
 @torch.no_grad()
 def drafted(nets, caption, seed, temperature):
     """A draft as the page makes it, by torch: codes and their probabilities."""
@@ -76,19 +66,6 @@ def shown(nets, codes, count=64):
     """The bytes of a draft of which `count` codes are shown."""
     half = torch.where(torch.arange(64) < count, codes, FACTS["ground"])
     return ((nets[1].decode(half[None])[0] + 1) * 127.5).round()
-
-
-def pixels(page, name):
-    """What a canvas shows, as bytes (3, h, w)."""
-    js = """canvas => { const {width, height} = canvas;
-      return [...canvas.getContext("2d").getImageData(0, 0, width, height).data]; }"""
-    raw = torch.tensor(page.get_by_role("img", name=name).evaluate(js))
-    side = round((len(raw) / 4) ** 0.5)
-    return rearrange(raw, "(h w c) -> c h w", c=4, h=side)[:3]
-
-
-def status(page):
-    return page.get_by_role("status").inner_text()
 
 
 def settled(page, caption, seed):
@@ -152,7 +129,7 @@ def test_the_networks_of_the_page_say_what_torch_says(running, nets):
 
 
 def test_luck_is_that_of_the_seed(running):
-    body = """return given.map((seed) => { const next = m.luck(seed);
+    body = """return given.map((seed) => { const next = d.luck(seed);
       return Array.from({length: 200}, next); });"""
     got = call(running[0], body, 0, 1, 999_999_999)
     assert got == [luck(seed, 200) for seed in (0, 1, 999_999_999)]

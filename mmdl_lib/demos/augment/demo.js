@@ -249,7 +249,7 @@ const STYLE = `
 .mmdl-augment .controls { display: grid; gap: 0.5em 0.8em; align-content: start;
   grid-template-columns: auto minmax(0, 1fr) 2.8em; align-items: center; }
 .mmdl-augment .check { display: flex; gap: 0.5em; align-items: baseline; }
-.mmdl-augment .slider { display: block; }
+.mmdl-augment .slider { display: block; margin: 0; }
 .mmdl-augment .slider input { display: block; width: 100%; padding: 0; }
 .mmdl-augment :is(.check, .slider) input { accent-color: var(--accent); }
 .mmdl-augment .value { font-variant-numeric: tabular-nums; text-align: right; }

@@ -5,7 +5,7 @@
    searched here in both. */
 
 import { ask, base64, bytes, download, fixed, label, make, openRuntime, paint,
-  sentence, stage, startButton } from "../common.js";
+  sentence, slider, stage, startButton } from "../common.js";
 import { boxes, draw, inside, lit, named, roomFor, wrong } from "./scene.js";
 import { START, beamSearch } from "./beams.js";
 
@@ -68,14 +68,6 @@ export function shares(attention, { layers, heads, most }, layer, objects) {
 }
 
 // ---- what the reader sees
-function slider(text, min, max, value) {
-  const input = make("input", { type: "range", min, max, step: 1, value,
-    attributes: { "aria-label": text } });
-  const output = make("span", { className: "value" });
-  return { row: make("label", { className: "slider" }, make("span", {}, text), input, output),
-    input, output };
-}
-
 function choice(text, names) {
   const select = make("select", { attributes: { "aria-label": text } },
     ...names.map((name) => make("option", { value: name }, name)));
@@ -350,7 +342,6 @@ async function run(el, engine) {
 const STYLE = `
 .mmdl-captioner canvas { display: block; width: 100%; aspect-ratio: 1; border-radius: 0.3em;
   image-rendering: pixelated; }
-.mmdl-captioner .picks { display: flex; flex-wrap: wrap; gap: 0.5em; margin: 0.6em 0; }
 .mmdl-captioner .picks button:has(canvas) { padding: 2px; width: 3.2em; }
 .mmdl-captioner [aria-pressed=true] { border-color: var(--accent);
   box-shadow: inset 0 0 0 1px var(--accent); }
@@ -365,10 +356,9 @@ const STYLE = `
 .mmdl-captioner .ring { position: absolute; aspect-ratio: 1; border-radius: 50%;
   pointer-events: none; transform: translate(-50%, -50%); box-sizing: border-box;
   border: 1px dashed #000; }
-.mmdl-captioner :is(.slider, .choice) { display: grid; gap: 0.5em; align-items: center;
-  grid-template-columns: 3.4em minmax(0, 1fr) 4.4em; margin: 0.3em 0; }
-.mmdl-captioner .choice { grid-template-columns: 3.4em minmax(0, 1fr); }
-.mmdl-captioner .slider input { width: 100%; padding: 0; accent-color: var(--accent); }
+.mmdl-captioner .slider { grid-template-columns: 3.4em minmax(0, 1fr) 4.4em; }
+.mmdl-captioner .choice { display: grid; gap: 0.5em; align-items: center; margin: 0.3em 0;
+  grid-template-columns: 3.4em minmax(0, 1fr); }
 .mmdl-captioner select { font: inherit; color: inherit; background: none; padding: 0.2em 0.4em;
   border: 1px solid var(--edge); border-radius: 0.4em; }
 .mmdl-captioner select:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
@@ -381,7 +371,6 @@ const STYLE = `
 .mmdl-captioner li b { white-space: nowrap; }
 .mmdl-captioner li small { width: 3.4em; }
 .mmdl-captioner .cut :is(.what, b) { color: var(--soft); }
-.mmdl-captioner .value { font-variant-numeric: tabular-nums; }
 `;
 
 export default {

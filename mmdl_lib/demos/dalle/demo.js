@@ -4,28 +4,16 @@
    onnxruntime-web; in a notebook the kernel runs them. Captions are cut and codes are
    drawn here in both. */
 
-import { ask, bytes, download, fixed, label, make, openRuntime, paint, sentence, stage,
+import { ask, bytes, download, fixed, label, make, openRuntime, paint, sentence, slider, stage,
   startButton } from "../common.js";
+import { luck, nextSeed, seedOf, tokens, unseenIn } from "../drawing.js";
 
-// ---- from a caption to places: mmdl_lib/data/text.py, DALLE.filled
-const WORD = /[\p{L}\p{N}]+(?:'[\p{L}\p{N}]+)?/gu, START = 1, END = 2, SPECIAL = 3;
-
+// ---- from a caption to places: DALLE.filled
 /** All text places of a caption: start, words, end, and a pad of its own for the rest. */
 export function places(caption, { words, vocab, text }) {
-  const said = caption.toLowerCase().match(WORD) ?? [];
-  if (!said.length) throw new Error("expected a caption with words, got none.");
-  const strange = said.find((word) => !words.includes(word));
-  if (strange)
-    throw new Error(`expected words that this DALL-E knows, got "${strange}": they stand below.`);
-  if (said.length + 2 > text)
-    throw new Error(`expected at most ${text - 2} words, got ${said.length}: shorten the caption.`);
-  const ids = [START, ...said.map((word) => SPECIAL + words.indexOf(word)), END];
+  const ids = tokens(caption, words, text, "this DALL-E");
   return Array.from({ length: text }, (_, i) => ids[i] ?? vocab + i);
 }
-
-/** The pair of a caption that was never drawn in training, if it has one. */
-export const unseenIn = (caption, { unseen }) =>
-  unseen.find((pair) => ` ${caption.toLowerCase()} `.includes(` ${pair} `));
 
 // ---- from logits to a code
 /** Probabilities at a temperature. */
@@ -45,24 +33,6 @@ export function draw(shares, u) {
     if (left < 0) return i;
   }
   return last;
-}
-
-/** Numbers from 0 to 1, always the same ones for a seed (the generator mulberry32). */
-export function luck(seed) {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** A seed that was typed; throws what is none. */
-export function seedOf(text) {
-  if (!/^\s*\d{1,9}\s*$/.test(text))
-    throw new Error(`expected a seed, a whole number of at most nine digits, got "${text}".`);
-  return Number(text);
 }
 
 // ---- the two engines: next(words, codes, late) -> logits; picture(codes, late) -> floats
@@ -111,14 +81,6 @@ function kernelEngine(model) {
 // ---- what the reader sees
 const PAUSE = 90; // milliseconds behind each line of the grid, to be seen
 
-function slider(text, min, max, step, value) {
-  const input = make("input", { type: "range", min, max, step, value,
-    attributes: { "aria-label": text } });
-  const output = make("span", { className: "value" });
-  return { row: make("label", { className: "slider" }, make("span", {}, text), input, output),
-    input, output };
-}
-
 /** Builds the controls; returns the nodes that change. */
 function build(el, facts) {
   const { begins, size, grid, text, words, learned, unseen } = facts;
@@ -128,8 +90,8 @@ function build(el, facts) {
   const seed = make("input", { type: "text", value: "1", size: 6, inputMode: "numeric",
     attributes: { "aria-label": "Seed", autocomplete: "off" } });
   const again = make("button", { type: "button", className: "main" }, "Next seed");
-  const temperature = slider("Temperature", 0.1, 2, 0.1, 0.8);
-  const written = slider("Codes written", 0, grid ** 2, 1, 0);
+  const temperature = slider("Temperature", 0.1, 2, 0.8, 0.1);
+  const written = slider("Codes written", 0, grid ** 2, 0);
   const drawn = make("canvas", { width: size, height: size,
     attributes: { role: "img", "aria-label": "The draft so far; the rest is shown as ground" } });
   const sure = make("canvas", { width: grid, height: grid, attributes: { role: "img",
@@ -202,10 +164,10 @@ async function run(el, engine) {
         paused += PAUSE;
         if (mine !== version) return;
       }
-      const ms = (performance.now() - began - paused) / all, pair = unseenIn(said, facts);
+      const ms = (performance.now() - began - paused) / all;
       const least = Math.min(...likely);
       say(`“${said}”, seed ${seed}: all ${all} codes are written; the least likely one had ` +
-        `${fixed(100 * least, 1)} %. ` + (pair ? `It has never seen a ${pair}. ` : "") +
+        `${fixed(100 * least, 1)} %. ` + unseenIn(said, facts) +
         `Computed by ${engine.by}, ${label(ms)} a code.`);
     } catch (error) {
       if (mine === version) say(sentence(error), true);
@@ -217,14 +179,7 @@ async function run(el, engine) {
   ui.begin.forEach((button) => {
     button.onclick = () => { ui.caption.value = button.textContent; return write(); };
   });
-  ui.again.onclick = () => {
-    try {
-      ui.seed.value = (seedOf(ui.seed.value) + 1) % 1e9;
-    } catch {
-      ui.seed.value = 1;
-    }
-    return write();
-  };
+  ui.again.onclick = () => { ui.seed.value = nextSeed(ui.seed.value); return write(); };
   ui.written.input.oninput = async () => {
     const count = Math.min(codes.length, Number(ui.written.input.value));
     await show(count).catch((error) => say(sentence(error), true));
@@ -234,16 +189,11 @@ async function run(el, engine) {
 
 const STYLE = `
 .mmdl-dalle > input { width: 100%; box-sizing: border-box; }
-.mmdl-dalle .picks { display: flex; flex-wrap: wrap; gap: 0.5em; margin: 0.6em 0;
-  align-items: center; }
 .mmdl-dalle .pair { display: grid; gap: 0.6em 1.4em; grid-template-columns: 1fr 1fr;
   max-width: 30em; margin: 0 auto; }
 .mmdl-dalle canvas { display: block; width: 100%; aspect-ratio: 1; border-radius: 0.3em;
   border: 1px solid var(--edge); image-rendering: pixelated; box-sizing: border-box; }
-.mmdl-dalle .slider { display: grid; grid-template-columns: 7.5em minmax(0, 1fr) 4.6em;
-  gap: 0.5em; align-items: center; margin: 0.3em 0; }
-.mmdl-dalle .slider input { width: 100%; padding: 0; accent-color: var(--accent); }
-.mmdl-dalle .value { font-variant-numeric: tabular-nums; text-align: right; }
+.mmdl-dalle .value { text-align: right; }
 `;
 
 export default {

@@ -5,7 +5,7 @@
      title   what the demo is for
      facts   {layers: [{weight, bias, scale, shape}], dots: [[x, y, digit]], size, reach} */
 
-import { bytes, fixed, make, paint, stage } from "../common.js";
+import { bytes, fixed, make, paint, slider, stage } from "../common.js";
 
 // ---- the decoder
 /** Numbers that were stored as whole steps of `scale` in 16 bits. */
@@ -40,14 +40,6 @@ export function nearest(dots, [x, y]) {
 // ---- what the reader sees
 const SIDE = 320; // pixels of the board's canvas
 
-function slider(text, reach) {
-  const input = make("input", { type: "range", min: -reach, max: reach, step: 0.1, value: 0,
-    attributes: { "aria-label": text } });
-  const output = make("b");
-  return { input, output, line: make("label", { className: "slider" },
-    make("span", {}, text), input, output) };
-}
-
 /** Builds the controls; returns the nodes that change. */
 function build(el, { size, reach }) {
   const board = make("canvas", { width: SIDE, height: SIDE,
@@ -55,7 +47,7 @@ function build(el, { size, reach }) {
       "The board: each number stands where the encoder puts a digit of its kind" } });
   const drawn = make("canvas", { width: size, height: size,
     attributes: { role: "img", "aria-label": "What the decoder draws at the ring" } });
-  const axes = ["First number", "Second number"].map((text) => slider(text, reach));
+  const axes = ["First number", "Second number"].map((text) => slider(text, -reach, reach, 0, 0.1));
   const middle = make("button", { type: "button" }, "To the middle");
   const walk = make("button", { type: "button" }, "Walk around");
   const status = make("p", { className: "status",
@@ -66,7 +58,7 @@ function build(el, { size, reach }) {
     make("div", { className: "pair" },
       make("div", {}, make("p", { className: "heading" }, "Two latent numbers"), board),
       make("div", {}, make("p", { className: "heading" }, "Drawn there"), drawn)),
-    ...axes.map(({ line }) => line), make("div", { className: "buttons" }, middle, walk), status,
+    ...axes.map(({ row }) => row), make("div", { className: "buttons" }, middle, walk), status,
     make("p", { className: "note" }, "A VAE with two units, trained on 1,437 real digits of " +
       "8 x 8 pixels. The numbers on the board are digits that it has not seen."));
   return { board, drawn, axes, middle, walk, status };
@@ -150,9 +142,8 @@ const STYLE = `
   border: 1px solid var(--edge); image-rendering: pixelated; }
 .mmdl-latent_board .pair > :first-child canvas { touch-action: none; cursor: crosshair;
   image-rendering: auto; }
-.mmdl-latent_board .slider { display: grid; gap: 0.6em; align-items: center; margin: 0.5em 0;
-  grid-template-columns: 8em minmax(0, 1fr) 3em; }
-.mmdl-latent_board .slider input { width: 100%; padding: 0; accent-color: var(--accent); }
+.mmdl-latent_board .slider { grid-template-columns: 8em minmax(0, 1fr) 3em; margin: 0.5em 0; }
+.mmdl-latent_board .value { font-weight: 600; }
 .mmdl-latent_board .buttons { display: flex; flex-wrap: wrap; gap: 0.6em; }
 `;
 

@@ -3,7 +3,7 @@
    One module, two hosts, as in the demo of CLIP. On a page the network runs here, by
    onnxruntime-web; in a notebook the kernel runs it. Pieces are cut here in both. */
 
-import { ask, bytes, download, fixed, label, make, openRuntime, sentence, stage,
+import { ask, bytes, download, fixed, label, make, openRuntime, sentence, slider, stage,
   startButton } from "../common.js";
 
 // ---- from a text to pieces: mmdl_lib/data/verses.py
@@ -130,20 +130,12 @@ const percent = (x) => `${fixed(100 * x, x >= 0.0995 ? 0 : 1)} %`;
 const SHOWN = 10;
 
 // ---- what the reader sees
-function slider(text, min, max, step, value) {
-  const input = make("input", { type: "range", min, max, step, value,
-    attributes: { "aria-label": text } });
-  const output = make("span", { className: "value" }, String(value));
-  return { row: make("label", { className: "slider" }, make("span", {}, text), input, output),
-    input, output };
-}
-
 function build(el, { begins }) {
   const text = make("input", { type: "text", value: begins[0], maxLength: 400,
     attributes: { "aria-label": "Beginning", autocomplete: "off", spellcheck: "false" } });
   const begin = begins.map((words) => make("button", { type: "button" }, words));
-  const temperature = slider("Temperature", 0.1, 2, 0.1, 1);
-  const topP = slider("Top-p", 0.1, 1, 0.05, 1);
+  const temperature = slider("Temperature", 0.1, 2, 1, 0.1);
+  const topP = slider("Top-p", 0.1, 1, 1, 0.05);
   const one = make("button", { type: "button", className: "main" }, "Draw one");
   const many = make("button", { type: "button" }, "Draw ten");
   const back = make("button", { type: "button" }, "Begin again");
@@ -260,7 +252,6 @@ async function run(el, engine) {
 
 const STYLE = `
 .mmdl-next_token > input { width: 100%; box-sizing: border-box; }
-.mmdl-next_token .picks { display: flex; flex-wrap: wrap; gap: 0.5em; margin: 0.6em 0; }
 .mmdl-next_token .written { min-height: 4.2em; white-space: pre-wrap; overflow-wrap: anywhere;
   font-family: serif; font-size: 1.1em; }
 .mmdl-next_token li { margin: 0 0 0.25em; }
@@ -269,10 +260,8 @@ const STYLE = `
 .mmdl-next_token li b { width: 3.6em; text-align: right; white-space: nowrap; }
 .mmdl-next_token .away .bar i { background: currentColor; }
 .mmdl-next_token .away { color: var(--soft); }
-.mmdl-next_token .slider { display: grid; grid-template-columns: 6.5em minmax(0, 1fr) 2.6em;
-  gap: 0.5em; align-items: center; margin: 0.3em 0; }
-.mmdl-next_token .slider input { width: 100%; padding: 0; accent-color: var(--accent); }
-.mmdl-next_token .value { font-variant-numeric: tabular-nums; text-align: right; }
+.mmdl-next_token .slider { grid-template-columns: 6.5em minmax(0, 1fr) 2.6em; }
+.mmdl-next_token .value { text-align: right; }
 `;
 
 export default {

@@ -7,8 +7,8 @@
      runtime    on a page: address of the folder of onnxruntime-web
      megabytes  on a page: what is loaded after the click */
 
-import { bytes, download, fixed, kernelNetwork, make, pageNetwork, paint, sentence, stage,
-  startButton, uid } from "../common.js";
+import { bytes, download, fixed, kernelNetwork, make, pageNetwork, paint, sentence, slider,
+  stage, startButton, uid } from "../common.js";
 
 // ---- drawing
 /** A round dab of color at (x, y), in pixels; its edge covers pixels in part. */
@@ -68,14 +68,6 @@ export function lit(pixels, { size, patch }, share) {
 const percent = (x) => `${fixed(100 * x, 100 * x >= 9.95 ? 0 : 1)} %`;
 
 // ---- what the reader sees
-function slider(text, min, max, value) {
-  const input = make("input", { type: "range", min, max, step: 1, value,
-    attributes: { "aria-label": text } });
-  const output = make("span", { className: "value" });
-  const row = make("label", { className: "slider" }, make("span", {}, text), input, output);
-  return { row, input, output };
-}
-
 /** Builds the controls; returns the nodes that change. */
 function build(el, { size, layers, heads, colors, ground, scenes }) {
   const group = uid();
@@ -265,13 +257,10 @@ const STYLE = `
 .mmdl-vit .colors input:checked + span { outline: 2px solid var(--accent); outline-offset: 2px; }
 .mmdl-vit .colors input:focus-visible + span { outline: 4px double var(--accent);
   outline-offset: 2px; }
-.mmdl-vit .slider { display: grid; grid-template-columns: 3.2em minmax(0, 1fr) 3.6em; gap: 0.5em;
-  align-items: center; margin: 0.3em 0; }
-.mmdl-vit .slider input { width: 100%; padding: 0; accent-color: var(--accent); }
+.mmdl-vit .slider { grid-template-columns: 3.2em minmax(0, 1fr) 3.6em; }
 .mmdl-vit .check { display: flex; gap: 0.5em; align-items: baseline; }
 .mmdl-vit .check input { accent-color: var(--accent); }
 .mmdl-vit li b { width: 3.2em; text-align: right; white-space: nowrap; }
-.mmdl-vit .value { font-variant-numeric: tabular-nums; }
 `;
 
 export default {
