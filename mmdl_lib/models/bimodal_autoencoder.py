@@ -101,7 +101,7 @@ class DenoisingAutoencoder(nn.Module):
         return _through(F.linear(x, self.weight, self.into), self.unit)
 
     def decode(self, y: Float[Tensor, "b c"]) -> Float[Tensor, "b d"]:
-        """z = s'(W^T y + b'): the input that the code stands for."""
+        """x^ = s'(W^T y + b'): the input that the code stands for."""
         return _through(F.linear(y, self.weight.T, self.out), self.outward)
 
     def loss(
