@@ -108,7 +108,7 @@ MISTAKES = {
     ],
     2: [
         (_with_padding, "padding is equal to padding: count only places with vokens."),
-        (_one_side, "a place with a voken in one table only belongs to neither side."),
+        (_one_side, "a place with a voken in only one of the tables must not count."),
         (_diluted, "divide by the places with a voken in both, not by all places."),
         (_of_rows, "that is a mean of rows: short texts then count as much as long."),
     ],
