@@ -15,7 +15,7 @@ compared with others, by Steiger 1980, doi 10.1037/0033-2909.87.2.245.
 **Quirks** Made for Pearson's correlations of normal values, and close there. With
 Spearman's it is one approximation more, which is common in the field. Treating the two
 correlations as if they came from different items (Fisher's z for independent ones)
-is wrong here: it ignores $r_{xz}$ and misses most gains.
+is wrong here: it ignores $r_{xz}$ and misses many a gain.
 """
 
 from math import ceil, sqrt
