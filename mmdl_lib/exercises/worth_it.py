@@ -8,15 +8,15 @@ from mmdl_lib.exercises import judge
 
 
 def exercise_1(answer) -> None:
-    """Predict: the chance that a table of nothing has a success.
+    """Predict: the chance that a table of nothing has a false gain.
 
-    Forty independent comparisons, none of which has any gain, each tested at 0.05. How
-    likely is at least one below 0.05?
+    Forty independent comparisons, none of which has any gain, each tested at 0.05 on
+    both sides. How likely is at least one below 0.05 with the new method ahead?
 
     Raises:
-        Hint: one test, the expected number, the chance of none, a sum of chances.
+        Hint: losses counted too, one test, the expected number, the chance of none.
     """
-    last = "how likely is it that none of them is below 0.05?"
+    last = "how likely is a false gain in one test, and that none of forty has one?"
     judge(answer, SOLUTIONS[1], MISTAKES[1], near=5e-3, otherwise=last)
 
 
@@ -113,13 +113,13 @@ def _apart(old, new, people, rows) -> Tensor:
     )
 
 
-SOLUTIONS = {1: 1 - 0.95**40, 2: _gain, 3: _drawn}
+SOLUTIONS = {1: 1 - 0.975**40, 2: _gain, 3: _drawn}
 MISTAKES = {
     1: [
-        (0.05, "that is one test; here are forty, and any of them may do it."),
-        (2.0, "that is how many are expected, not how likely one or more is."),
-        (0.95**40, "that is the chance of none; the question is at least one."),
-        (1.0, "nearly, yet a table without any alarm is possible."),
+        (1 - 0.95**40, "half of these alarms have the old method ahead."),
+        (0.025, "that is one test; here are forty, and any of them may do it."),
+        (1.0, "so many are expected; that is not how likely one or more is."),
+        (0.975**40, "that is the chance of none; the question is at least one."),
     ],
     2: [
         (_own, "each stands on its own pairs: their pairs differ, not only methods."),

@@ -4,18 +4,18 @@ $$t = (r_{zy} - r_{xy}) \sqrt{\frac{(n - 1)(1 + r_{xz})}
 {2 \frac{n - 1}{n - 3} |R| + \bar r^2 (1 - r_{xz})^3}}$$
 
 with $|R| = 1 - r_{xy}^2 - r_{zy}^2 - r_{xz}^2 + 2 r_{xy} r_{zy} r_{xz}$ and
-$\bar r = (r_{xy} + r_{zy}) / 2$. Under equal correlations it follows Student's t with
-n - 3 degrees of freedom. Methods that say nearly the same ($r_{xz}$ near 1) can be told
-apart with far fewer items than two that do not.
+$\bar r = (r_{xy} + r_{zy}) / 2$. Under equal correlations it nearly follows Student's t
+with n - 3 degrees of freedom. Methods that say nearly the same ($r_{xz}$ near 1) can be
+told apart with far fewer items than two that do not.
 
 **Source** Williams 1959, doi 10.1111/j.2517-6161.1959.tb00346.x; recommended, and
 compared with others, by Steiger 1980, doi 10.1037/0033-2909.87.2.245.
 **Range** t from minus to plus infinity, positive where z agrees better; p from 0 to 1.
 **Official implementation** None in Python; R's `psych::r.test` and `cocor`.
-**Quirks** Exact for Pearson's correlations of normal values. With Spearman's it is an
-approximation that is common in the field, and a little too eager. Treating the two
+**Quirks** Made for Pearson's correlations of normal values, and close there. With
+Spearman's it is one approximation more, which is common in the field. Treating the two
 correlations as if they came from different items (Fisher's z for independent ones)
-is wrong here: it ignores $r_{xz}$ and misses most gains.
+is wrong here: it ignores $r_{xz}$ and misses many a gain.
 """
 
 from math import ceil, sqrt
