@@ -9,7 +9,7 @@ kept). Words are those that both GloVe's first 30,000 and the Lancaster norms kn
   all pictures, in the 128 directions of most spread of 1,280.
 - `count`: visual words of `weights/bovw_svd_clipart`, at SIFT's keypoints.
 - `kind`: the topic of WordNet (its license is in the book's credits), where it is one
-  of five.
+  of four.
 - `color`, `outline`: of *another artist's* drawing (Noto, Apache 2.0), for words that
   name one. Nothing of them went into the features: they ask whether things look alike.
 
