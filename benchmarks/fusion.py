@@ -70,8 +70,6 @@ if __name__ == "__main__":
         print(f"{name}: {time.perf_counter() - begin:.2f} s")
     # equal cosines may change places
     for mine, theirs in zip(*(result[:2] for result in results), strict=True):
-        equal = (
-            (mine == theirs).float().mean().item()
-        )
+        equal = (mine == theirs).float().mean().item()
         assert equal > 0.999, f"expected the same neighbors, got {equal:.4f} of them"
     np.testing.assert_allclose(results[0][2], results[1][2], atol=1e-4)
