@@ -120,6 +120,19 @@ def test_a_hiss_is_high_and_has_no_pitch(said):
     assert np.median(shares["s"]) > 0.9 and np.median(shares["a"]) < 0.1
 
 
+def test_a_vowel_repeats_itself_and_a_hiss_does_not(said):
+    repeats = {"s": [], "f": [], "a": []}
+    for phone, found in repeats.items():
+        for wave, row in zip(said.wave, said.phone, strict=True):
+            span = longest(row, voices.NAMES.index(phone))
+            if span and span[1] - span[0] > 0.08:
+                part = wave[int((span[0] + 0.02) * RATE) : int((span[1] - 0.02) * RATE)]
+                same = np.correlate(part, part, "full")[len(part) - 1 :]
+                found.append(same[int(RATE / 330) : int(RATE / 75)].max() / same[0])
+    middle = {phone: np.median(found) for phone, found in repeats.items()}
+    assert middle["a"] > 0.6 > 0.35 > max(middle["s"], middle["f"]), middle
+
+
 def test_a_stop_is_silent_before_its_burst(said):
     number, before, burst = voices.NAMES.index("t"), [], []
     for wave, row in zip(said.wave, said.phone, strict=True):
