@@ -35,7 +35,7 @@ def peers():
         **SIZES, **still, vocab_size=200, max_position_embeddings=34, type_vocab_size=1
     )
     names = ("hidden_dropout", "activation_dropout", "attention_dropout", "layerdrop")
-    names += ("feat_proj_dropout", "final_dropout", "mask_time_prob")
+    names += ("feat_proj_dropout", "final_dropout")
     audio = hf.Data2VecAudioConfig(
         **SIZES, **dict.fromkeys(names, 0.0), conv_dim=(32, 32, 32),
         conv_stride=(10, 8, 4), conv_kernel=(20, 8, 4), num_feat_extract_layers=3,

@@ -39,9 +39,10 @@ def exercise_2(answer) -> None:
 def exercise_3(answer) -> None:
     """Change the code: the target for sounds.
 
-    Write `target(layers, k)`: from what all blocks say, layers (l, b, n, d), the mean
-    over the last k blocks, after each feature of each block has mean 0 and variance 1
-    over the n places of its row. Variances are means of squares; 1e-5 is added.
+    Write `target_of(layers, k)`: from what all blocks say, layers (l, b, n, d), the
+    mean over the last k blocks, after each feature of each block has mean 0 and
+    variance 1 over the n places of its row. Variances are means of squares; 1e-5 is
+    added.
 
     Raises:
         Hint: normalized after the mean, over features, over the batch, the first

@@ -205,8 +205,17 @@ def judge(model: Data2Vec, kind: str, seed: int, *, known: int, asked: int) -> d
 
 
 @torch.no_grad()
-def finds(model: Data2Vec, batch: dict, hidden: Tensor) -> tuple[float, float]:
+def finds(
+    model: Data2Vec, batch: dict, hidden: Tensor, *, other: int = 0
+) -> tuple[float, float]:
     """How often a prediction is nearest to the target of its own place.
+
+    Args:
+        model: has targets.
+        batch: the rows.
+        hidden: places that are asked.
+        other: 0 for the row's own targets; else those of the row so many before it, in
+            which only the place is the same: what is found then is found by place.
 
     Returns:
         share of the hidden places whose prediction has a larger cosine with their own
@@ -214,7 +223,7 @@ def finds(model: Data2Vec, batch: dict, hidden: Tensor) -> tuple[float, float]:
         would give.
     """
     said = F.normalize(model.eval()(batch, hidden), dim=2)
-    goal = F.normalize(model.targets(batch), dim=2)
+    goal = F.normalize(model.targets(batch).roll(other, 0), dim=2)
     cosine = (said @ goal.mT).masked_fill(~hidden[:, None], -2.0)
     place = torch.arange(hidden.shape[1], device=hidden.device)
     right = (cosine.argmax(2) == place) & hidden

@@ -25,6 +25,8 @@ Self-supervised Learning in Speech, Vision and Language", ICML 2022, arXiv 2202.
   for pictures averages it, too, and normalizes the average of its layers once more.
 - `norm="none"` and `target="end"` for sounds and texts are no variants of the paper's
   main models: they are there to show what norms and sources of targets are for.
+- The numbers for pictures are the paper's (60 % as 120 of 196 patches); the public file
+  of settings holds defaults only.
 - Encoders: see `data2vec_encoders.py`.
 
 **Builds on** `vit`, `bert`, `byol`.

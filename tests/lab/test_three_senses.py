@@ -135,6 +135,59 @@ def test_who_says_the_target_finds_its_place_and_who_says_anothers_does_not():
     assert senses.finds(model, rows, one) == (1, 1)
 
 
+def test_with_the_targets_of_another_row_only_the_place_can_be_found():
+    model = Told(senses.CONFIGS["texts"])
+    rows = batch("texts")
+    hidden = model.hide(rows, generator=generator(0))
+    before = model.targets
+    # targets that tell the row and the place: both are needed
+    far = torch.randn(4, 18, 48, generator=generator(1))
+    model.targets = lambda batch: far
+    assert senses.finds(model, rows, hidden)[0] == 1
+    assert senses.finds(model, rows, hidden, other=1)[0] < 0.5
+    # targets that tell the place only are found in any row
+    model.targets = lambda batch: far[:1].expand(4, -1, -1)
+    assert senses.finds(model, rows, hidden, other=1)[0] == 1
+    model.targets = before
+
+
+class Placed(Data2Vec):
+    """A student whose vector at each place is the number of the place."""
+
+    def hear(self, batch, hidden=None):
+        real = self.front.places(batch)
+        place = torch.arange(real.shape[1], dtype=torch.float32)
+        return place.expand(len(real), -1)[..., None]
+
+
+@kinds
+def test_a_text_is_asked_at_its_middle_word_and_the_rest_at_all_places(kind):
+    model, rows = Placed(senses.CONFIGS[kind]), batch(kind)
+    found = senses.vectors(model, rows)
+    places = model.front.places(rows).shape[1]
+    right = 8.0 if kind == "texts" else (places - 1) / 2
+    assert found.tolist() == [[pytest.approx(right)]] * 4
+    assert not model.training
+
+
+class Counts(Data2Vec):
+    """A student that has counted how many words of a text each topic has."""
+
+    def hear(self, batch, hidden=None):
+        inside = (batch["tokens"][:, 1:-1] - senses.FIRST) // senses.FORMS
+        pair = torch.tensor(senses.PAIRS)[inside]
+        count = torch.nn.functional.one_hot(pair, senses.TOPICS).sum((1, 2)).float()
+        count = torch.nn.functional.pad(count, (0, self.config.width - senses.TOPICS))
+        return count[:, None].expand(-1, senses.WORDS + 2, -1)
+
+
+def test_who_has_counted_the_topics_is_judged_to_know_them():
+    model = Counts(senses.CONFIGS["texts"])
+    found = senses.judge(model, "texts", 0, known=300, asked=300)
+    # labels of other rows would leave one in eight
+    assert found["probe"] > 0.85
+
+
 def test_the_judge_knows_what_an_untrained_net_is():
     found = senses.judge(fresh("texts"), "texts", 0, known=200, asked=200)
     assert set(found) == {"probe", "rank", "spread", "finds"}

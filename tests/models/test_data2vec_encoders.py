@@ -1,5 +1,8 @@
 """data2vec's encoders: what masks, places and scales do."""
 
+import math
+
+import pytest
 import torch
 
 from mmdl_lib.core import generator
@@ -115,3 +118,23 @@ def test_a_hidden_word_is_read_as_the_token_of_the_mask():
     found = model.front(rows, hidden)
     assert torch.equal(found.x, model.front(rows | {"tokens": masked}).x)
     assert torch.equal(found.mask, rows["mask"])
+
+
+def encoder(name):
+    with torch.device("meta"):
+        model = Data2Vec.from_preset(name)
+    return sum(
+        p.numel() for part in (model.front, model.student) for p in part.parameters()
+    )
+
+
+def test_encoders_have_the_sizes_that_the_paper_gives():
+    # ViT-B and ViT-L: 86 and 307 million
+    assert encoder("vision-base") == pytest.approx(86e6, rel=0.01)
+    assert encoder("vision-large") == pytest.approx(307e6, rel=0.015)
+
+
+def test_a_second_of_sound_is_fifty_frames_less_one():
+    front = Data2Vec.PRESETS["speech-base"].front
+    assert math.prod(front.strides) == 320  # 16,000 / 320 = 50 Hz, and no 50 kHz
+    assert front.frames(16_000) == 49 and front.frames(32_000) == 99
