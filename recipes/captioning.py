@@ -57,8 +57,8 @@ def learned(model, data: telling.Told, seed: int, *, steps: int, lr: float) -> l
 
 def rewards(seed: int) -> dict:
     """Likelihood; then as many steps of rewards, or of likelihood, from there."""
-    data = telling.told(6000, seed, **FEW)
-    test = telling.told(300, 50_000 + seed, **FEW)
+    data = telling.told(short(6000, least=300), seed, **FEW)
+    test = telling.told(short(300, least=20), 50_000 + seed, **FEW)
     model = small(seed)
     found = {"loss": learned(model, data, seed, steps=STEPS, lr=RATE)}
     found["greedy"] = judged(model, test)
