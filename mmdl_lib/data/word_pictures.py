@@ -1,16 +1,16 @@
 """Words and their pictures, as a net and as SIFT see them. Nothing is fetched.
 
 A picture belongs to each word of its name and to each of its tags: "penguin with chick"
-shows *penguin* and *chick*. Pictures are the book's clip art (public domain) and those
-of OpenMoji whose name has one or two words (CC BY-SA 4.0; only numbers made of them are
-kept). Words are those that both GloVe's first 30,000 and the Lancaster norms know.
+shows both. Pictures are the book's clip art (public domain) and those of OpenMoji whose
+name has one or two words (CC BY-SA 4.0; only numbers made of them are kept). Words are
+those that both GloVe's first 30,000 and the Lancaster norms know.
 
 - `feature`: the mean of EfficientNet-Lite0's last map at 128 pixels, less the mean of
   all pictures, in the 128 directions of most spread of 1,280.
 - `count`: visual words of `weights/bovw_svd_clipart`, at SIFT's keypoints.
 - `kind`: the topic of WordNet (its license is in the book's credits), where it is one
   of four.
-- `color`, `outline`: of *another artist's* drawing (Noto, Apache 2.0), for words that
+- `color`, `outline`: of another artist's drawing (Noto, Apache 2.0), for words that
   name one. Nothing of them went into the features: they ask whether things look alike.
 
 `tools/word_pictures.py` wrote the file beside this one.

@@ -108,7 +108,7 @@ def known_to(judge: str) -> list[str]:
 def apart(some: Sequence[str]) -> Bool[Tensor, " p"]:
     """Which pairs share no picture.
 
-    Words of one name, such as *acoustic* and *guitar*, share its picture: that they are
+    Words of one name, such as "acoustic" and "guitar", share its picture: that they are
     alike by pictures only says that someone wrote both words.
     """
     data = word_pictures.load()

@@ -2,10 +2,10 @@
 
 In each world something is asked that no single place tells:
 
-* pictures: the shape of one large object of any color at any place;
-* texts: the topic. Each word belongs to two of eight topics, so that only two words
+- pictures: the shape of one large object of any color at any place;
+- texts: the topic. Each word belongs to two of eight topics, so that only two words
   together tell which one it is; it is asked at a single word in the middle;
-* sounds: which of 24 words of a made language was spoken, by a voice of any pitch.
+- sounds: which of 24 words of a made language was spoken, by a voice of any pitch.
 """
 
 from dataclasses import replace

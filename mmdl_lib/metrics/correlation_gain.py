@@ -3,7 +3,7 @@ r"""Gain of one method's rank correlation with people over another's, on the sam
 $$g = \rho(z, y) - \rho(x, y)$$
 
 with Spearman's $\rho$, people's scores $y$ and what the methods say, $x$ and $z$. The
-interval is the paired percentile bootstrap's: draw n items with repetition, take *both*
+interval is the paired percentile bootstrap's: draw n items with repetition, take both
 correlations on this draw, keep their difference, do so many times, and cut off 2.5
 percent at either end. A draw that is hard for one method is hard for the other, so the
 difference moves less than two separate intervals suggest.
@@ -12,10 +12,10 @@ difference moves less than two separate intervals suggest.
 and 15.
 **Range** -2 to 2; 0 where both agree with people equally well. p lies above 0 and is 1
 at most.
-**Official implementation** None; `scipy.stats.bootstrap(paired=True,
-method="percentile")` with a difference of `spearmanr` gives the same interval up to the
+**Official implementation** None; `scipy.stats.bootstrap`, paired, by
+percentiles, with a difference of `spearmanr` gives the same interval up to the
 luck of the draw.
-**Quirks** All three need the same items: leave out what one method lacks for *all*
+**Quirks** All three need the same items: leave out what one method lacks for all
 methods first. p is twice the smaller share of draws on either side of zero, where one
 is added to shares and draws, so that it is never 0; it is no less than 2 / (draws + 1).
 Items drawn twice are ties, and share their mean rank. Draws in which a side never

@@ -7,8 +7,8 @@ it; compare them with 0.05 as usual. With $p_{(1)} \le \dots \le p_{(m)}$:
 - **Holm**: $\max_{j \le i} (m - j + 1)\,p_{(j)}$, never larger than Bonferroni's.
 - **Benjamini and Hochberg**: $\min_{j \ge i} m\,p_{(j)} / j$.
 
-The first two keep the chance of *any* false alarm at 5 percent, whatever the tests have
-to do with one another. The third keeps the expected *share* of false alarms among the
+The first two keep the chance of any false alarm at 5 percent, whatever the tests have
+to do with one another. The third keeps the expected share of false alarms among the
 alarms at 5 percent, where tests are independent or positively dependent.
 
 **Source** Holm 1979, jstor 4615733; Benjamini and Hochberg 1995, doi
