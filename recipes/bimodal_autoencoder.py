@@ -22,6 +22,7 @@ from mmdl_lib import lab
 from mmdl_lib.data import things
 from mmdl_lib.lab import grounded as gr
 from mmdl_lib.lab import paired
+from mmdl_lib.metrics.top_k import top_k_accuracy
 from mmdl_lib.models.bimodal_autoencoder import (
     BimodalAutoencoder,
     BimodalAutoencoderConfig,
@@ -100,7 +101,7 @@ def few(seed: int, *, delta_r: float, layers: bool) -> dict:
     paired.trained(model, half_labeled(pairs, seed), **sizes)
     with torch.no_grad():
         scores = model.scores(model.encode_pair(new["text"], new["picture"]))
-    return {"accuracy": paired.accuracy(scores, new["label"])}
+    return {"accuracy": top_k_accuracy(scores, new["label"])}
 
 
 @cache

@@ -163,6 +163,24 @@ export function startButton(el, model, begin, what = "model") {
   el.append(box);
 }
 
+/** A demo whose nets run on the page after a click, or in the kernel of a notebook.
+    `browser({files, runtime})` and `kernel(model)` make engines, which `open`; `focus`
+    is reached when the first answer stands. */
+export const netDemo = ({ name, style, run, browser, kernel, focus, what }) => ({
+  async render({ model, el }) {
+    const root = stage(el, name, model.get("title"), style);
+    if (model.get("facts")) return void run(root, kernel(model));
+    startButton(root, model, async () => {
+      const engine = browser({ files: model.get("files"), runtime: model.get("runtime") });
+      await engine.open();
+      model.set("running", true);
+      await run(root, engine);
+      performance.mark(`mmdl-${name}-answer`);
+      root.querySelector(focus).focus({ preventScroll: true });
+    }, what);
+  },
+});
+
 /** A range with its name before it and its value behind it. */
 export function slider(text, min, max, value, step = 1) {
   const input = make("input", { type: "range", min, max, step, value,

@@ -1,6 +1,6 @@
 /* What the demos share whose pictures were drawn before: tiles in one file, rows of them. */
 
-import { make, paint } from "./common.js";
+import { bytes, download, make, paint, stage, startButton } from "./common.js";
 
 /** The bytes of a picture, channel by channel, by its number in the file. */
 export const tileAt = (tiles, size, number) =>
@@ -35,7 +35,7 @@ export function panel(name, row, one, size, count) {
 }
 
 /** Their look, for a demo's name. */
-export const stripStyle = (name) => `
+const stripStyle = (name) => `
 .mmdl-${name} select { font: inherit; color: inherit; background: transparent; max-width: 100%;
   border: 1px solid var(--edge); border-radius: 0.4em; padding: 0.25em 0.4em; margin-left: 0.3em; }
 .mmdl-${name} select:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
@@ -49,3 +49,20 @@ export const stripStyle = (name) => `
   border-radius: 0.3em; border: 1px solid var(--edge); box-sizing: border-box; }
 .mmdl-${name} .value { text-align: right; }
 `;
+
+/** A demo of such pictures: two files on a page after a click, facts in a notebook. */
+export const stripDemo = (name, run) => ({
+  async render({ model, el }) {
+    const root = stage(el, name, model.get("title"), stripStyle(name));
+    const known = model.get("facts");
+    if (known) return run(root, { ...known, tiles: bytes(known.tiles) });
+    startButton(root, model, async () => {
+      const files = model.get("files");
+      const [tiles, facts] = await Promise.all([download(`${files}tiles.bin`),
+        download(`${files}facts.json`)]);
+      model.set("running", true);
+      run(root, { ...JSON.parse(new TextDecoder().decode(facts)), tiles: new Uint8Array(tiles) });
+      root.querySelector("select").focus({ preventScroll: true });
+    }, "pictures");
+  },
+});

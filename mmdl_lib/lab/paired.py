@@ -9,7 +9,7 @@ its chapter use both.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from mmdl_lib.borders import check_number, check_same_length
@@ -152,14 +152,3 @@ def trained(
             train(model, batches, steps=before, stage=stage, lr=lr, seed=seed)
     train(model, batches, steps=steps, stage=last, lr=lr, seed=seed)
     return model.eval()
-
-
-def accuracy(scores: Float[Tensor, "n k"], label: Int[Tensor, " n"]) -> float:
-    """Share of right classes, in [0, 1].
-
-    Example:
-        >>> accuracy(torch.tensor([[2.0, 1.0], [2.0, 1.0]]), torch.tensor([0, 1]))
-        0.5
-    """
-    check_same_length(scores=scores, labels=label)
-    return (scores.argmax(1) == label).double().mean().item()

@@ -6,8 +6,8 @@
      title   what the demo is for
      facts   {captions, stations, size, near, tiles}; absent on a page, which loads two files */
 
-import { bytes, download, fixed, make, slider, stage, startButton } from "../common.js";
-import { choice, panel, stripStyle, tileAt } from "../strips.js";
+import { fixed, make, slider } from "../common.js";
+import { choice, panel, stripDemo, tileAt } from "../strips.js";
 
 // ---- walks
 export const WAYS = { prior: "Through the prior", own: "Between the captions' own embeddings" };
@@ -78,18 +78,4 @@ function run(el, facts) {
   update();
 }
 
-export default {
-  async render({ model, el }) {
-    const root = stage(el, "between", model.get("title"), stripStyle("between"));
-    const known = model.get("facts");
-    if (known) return run(root, { ...known, tiles: bytes(known.tiles) });
-    startButton(root, model, async () => {
-      const files = model.get("files");
-      const [tiles, facts] = await Promise.all([download(`${files}tiles.bin`),
-        download(`${files}facts.json`)]);
-      model.set("running", true);
-      run(root, { ...JSON.parse(new TextDecoder().decode(facts)), tiles: new Uint8Array(tiles) });
-      root.querySelector("select").focus({ preventScroll: true });
-    }, "pictures");
-  },
-};
+export default stripDemo("between", run);

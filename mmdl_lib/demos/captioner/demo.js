@@ -4,8 +4,8 @@
    onnxruntime-web; in a notebook the kernel runs it. Scenes are drawn and beams are
    searched here in both. */
 
-import { ask, base64, bytes, download, fixed, label, make, openRuntime, paint,
-  sentence, slider, stage, startButton } from "../common.js";
+import { ask, base64, bytes, download, fixed, label, make, netDemo, openRuntime, paint,
+  sentence, slider } from "../common.js";
 import { boxes, draw, inside, lit, named, roomFor, wrong } from "./scene.js";
 import { START, beamSearch } from "./beams.js";
 
@@ -373,17 +373,5 @@ const STYLE = `
 .mmdl-captioner .cut :is(.what, b) { color: var(--soft); }
 `;
 
-export default {
-  async render({ model, el }) {
-    const root = stage(el, "captioner", model.get("title"), STYLE);
-    if (model.get("facts")) return void run(root, kernelEngine(model));
-    startButton(root, model, async () => {
-      const engine = browserEngine({ files: model.get("files"), runtime: model.get("runtime") });
-      await engine.open();
-      model.set("running", true);
-      await run(root, engine);
-      performance.mark("mmdl-captioner-answer");
-      root.querySelector(".picks button").focus({ preventScroll: true });
-    });
-  },
-};
+export default netDemo({ name: "captioner", style: STYLE, run, kernel: kernelEngine,
+  browser: browserEngine, focus: ".picks button" });

@@ -4,8 +4,7 @@
    onnxruntime-web; in a notebook the kernel runs them. Captions are cut and codes are
    drawn here in both. */
 
-import { ask, bytes, download, fixed, label, make, openRuntime, paint, sentence, slider, stage,
-  startButton } from "../common.js";
+import { ask, bytes, download, fixed, label, make, netDemo, openRuntime, paint, sentence, slider } from "../common.js";
 import { luck, nextSeed, seedOf, tokens, unseenIn } from "../drawing.js";
 
 // ---- from a caption to places: DALLE.filled
@@ -196,17 +195,5 @@ const STYLE = `
 .mmdl-dalle .value { text-align: right; }
 `;
 
-export default {
-  async render({ model, el }) {
-    const root = stage(el, "dalle", model.get("title"), STYLE);
-    if (model.get("facts")) return void run(root, kernelEngine(model));
-    startButton(root, model, async () => {
-      const engine = browserEngine({ files: model.get("files"), runtime: model.get("runtime") });
-      await engine.open();
-      model.set("running", true);
-      await run(root, engine);
-      performance.mark("mmdl-dalle-answer");
-      root.querySelector("input").focus({ preventScroll: true });
-    });
-  },
-};
+export default netDemo({ name: "dalle", style: STYLE, run, kernel: kernelEngine,
+  browser: browserEngine, focus: "input" });

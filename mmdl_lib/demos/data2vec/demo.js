@@ -4,8 +4,7 @@
    One module, two hosts, as in the demo of CLIP. On a page three nets run here, by
    onnxruntime-web; in a notebook the kernel runs them. */
 
-import { ask, bytes, download, fixed, label, make, openRuntime, sentence, stage,
-  startButton } from "../common.js";
+import { ask, bytes, download, fixed, label, make, netDemo, openRuntime, sentence } from "../common.js";
 
 const KINDS = { pictures: ["Picture", "patch", "patches"], texts: ["Text", "word", "words"],
   sounds: ["Sound", "part", "parts"] };
@@ -334,17 +333,5 @@ const STYLE = `
   .mmdl-data2vec .texts .cells { font-size: 0.9em; } }
 `;
 
-export default {
-  async render({ model, el }) {
-    const root = stage(el, "data2vec", model.get("title"), STYLE);
-    if (model.get("facts")) return void run(root, kernelEngine(model));
-    startButton(root, model, async () => {
-      const engine = browserEngine({ files: model.get("files"), runtime: model.get("runtime") });
-      await engine.open();
-      model.set("running", true);
-      await run(root, engine);
-      performance.mark("mmdl-data2vec-answer");
-      root.querySelector(".cells button").focus({ preventScroll: true });
-    }, "models");
-  },
-};
+export default netDemo({ name: "data2vec", style: STYLE, run, kernel: kernelEngine,
+  browser: browserEngine, focus: ".cells button", what: "models" });

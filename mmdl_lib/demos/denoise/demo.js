@@ -4,7 +4,7 @@
    onnxruntime-web; in a notebook the kernel runs it. Captions are cut and steps are taken
    here in both. */
 
-import { fixed, label, make, paint, sentence, slider, stage, startButton } from "../common.js";
+import { fixed, label, make, netDemo, paint, sentence, slider } from "../common.js";
 import { luck, nextSeed, normal, seedOf, tokens, unseenIn } from "../drawing.js";
 import { browserEngine, kernelEngine, shown, walk } from "./chain.js";
 
@@ -117,18 +117,5 @@ const STYLE = `
 .mmdl-denoise .value { text-align: right; }
 `;
 
-export default {
-  async render({ model, el }) {
-    const root = stage(el, "denoise", model.get("title"), STYLE);
-    if (model.get("facts")) return void run(root, kernelEngine(model));
-    startButton(root, model, async () => {
-      const engine = browserEngine({ files: model.get("files"), runtime: model.get("runtime"),
-        mark: "mmdl-denoise-files" });
-      await engine.open();
-      model.set("running", true);
-      await run(root, engine);
-      performance.mark("mmdl-denoise-answer");
-      root.querySelector("input").focus({ preventScroll: true });
-    });
-  },
-};
+export default netDemo({ name: "denoise", style: STYLE, run, kernel: kernelEngine,
+  browser: (place) => browserEngine({ ...place, mark: "mmdl-denoise-files" }), focus: "input" });

@@ -6,8 +6,8 @@
      facts   {captions, shown, size, updates, cost, right, tiles}; absent on a page, which
              loads two files */
 
-import { bytes, download, make, slider, stage, startButton } from "../common.js";
-import { choice, panel, stripStyle, tileAt } from "../strips.js";
+import { make, slider } from "../common.js";
+import { choice, panel, stripDemo, tileAt } from "../strips.js";
 
 /** The number of a picture: by kind (0 latents, 1 pixels), work, look and caption. */
 export const numberOf = ({ captions, shown, updates }, kind, work, look, caption) =>
@@ -61,18 +61,4 @@ function run(el, facts) {
   update();
 }
 
-export default {
-  async render({ model, el }) {
-    const root = stage(el, "equal_work", model.get("title"), stripStyle("equal_work"));
-    const known = model.get("facts");
-    if (known) return run(root, { ...known, tiles: bytes(known.tiles) });
-    startButton(root, model, async () => {
-      const files = model.get("files");
-      const [tiles, facts] = await Promise.all([download(`${files}tiles.bin`),
-        download(`${files}facts.json`)]);
-      model.set("running", true);
-      run(root, { ...JSON.parse(new TextDecoder().decode(facts)), tiles: new Uint8Array(tiles) });
-      root.querySelector("select").focus({ preventScroll: true });
-    }, "pictures");
-  },
-};
+export default stripDemo("equal_work", run);

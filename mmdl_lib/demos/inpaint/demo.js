@@ -1,8 +1,7 @@
 /* The demo of a hole to fill: a brush, a caption, and GLIDE's steps with the known pixels put
    back into every belief. Net, words and steps are those of the demo of GLIDE. */
 
-import { bytes, download, fixed, label, make, paint, sentence, slider, stage,
-  startButton } from "../common.js";
+import { bytes, download, fixed, label, make, netDemo, paint, sentence, slider } from "../common.js";
 import { luck, nextSeed, normal, seedOf, tokens, unseenIn } from "../drawing.js";
 import { browserEngine, kernelEngine, shown, walk } from "../denoise/chain.js";
 
@@ -220,24 +219,18 @@ const STYLE = `
 function pageEngine({ files, runtime }) {
   const engine = browserEngine({ files: `${files}../denoise/`, runtime,
     mark: "mmdl-inpaint-files" });
-  async function open() {
+  let opened = null;
+  async function start() {
     const [facts, own] = await Promise.all([engine.open(), download(`${files}scenes.json`)]);
     return { ...facts, ...JSON.parse(new TextDecoder().decode(own)) };
+  }
+  function open() {
+    opened ??= start();
+    opened.catch(() => (opened = null));
+    return opened;
   }
   return { ...engine, open };
 }
 
-export default {
-  async render({ model, el }) {
-    const root = stage(el, "inpaint", model.get("title"), STYLE);
-    if (model.get("facts")) return void run(root, kernelEngine(model));
-    startButton(root, model, async () => {
-      const engine = pageEngine({ files: model.get("files"), runtime: model.get("runtime") });
-      const facts = await engine.open();
-      model.set("running", true);
-      await run(root, { ...engine, open: async () => facts });
-      performance.mark("mmdl-inpaint-answer");
-      root.querySelector(".picks button").focus({ preventScroll: true });
-    });
-  },
-};
+export default netDemo({ name: "inpaint", style: STYLE, run, kernel: kernelEngine,
+  browser: pageEngine, focus: ".picks button" });

@@ -3,8 +3,7 @@
    One module, two hosts, as in the demo of CLIP. On a page both nets run here, by
    onnxruntime-web; in a notebook the kernel runs them. */
 
-import { ask, bytes, download, fixed, label, make, openRuntime, sentence, stage,
-  startButton, uid } from "../common.js";
+import { ask, bytes, download, fixed, label, make, netDemo, openRuntime, sentence, uid } from "../common.js";
 
 const UNK = 1, CLS = 2, SEP = 3, MASK = 4; // mmdl_lib/lab/masks.py
 const SHOWN = 10;
@@ -231,17 +230,5 @@ const STYLE = `
 @container (max-width: 480px) { .mmdl-masked_words .columns { gap: 0 0.9em; font-size: 0.9em; } }
 `;
 
-export default {
-  async render({ model, el }) {
-    const root = stage(el, "masked_words", model.get("title"), STYLE);
-    if (model.get("facts")) return void run(root, kernelEngine(model));
-    startButton(root, model, async () => {
-      const engine = browserEngine({ files: model.get("files"), runtime: model.get("runtime") });
-      await engine.open();
-      model.set("running", true);
-      await run(root, engine);
-      performance.mark("mmdl-masked_words-answer");
-      root.querySelector(".words button").focus({ preventScroll: true });
-    });
-  },
-};
+export default netDemo({ name: "masked_words", style: STYLE, run, kernel: kernelEngine,
+  browser: browserEngine, focus: ".words button" });

@@ -3,8 +3,7 @@
    One module, two hosts, as in the demo of CLIP. On a page the network runs here, by
    onnxruntime-web; in a notebook the kernel runs it. Pieces are cut here in both. */
 
-import { ask, bytes, download, fixed, label, make, openRuntime, sentence, slider, stage,
-  startButton } from "../common.js";
+import { ask, bytes, download, fixed, label, make, netDemo, openRuntime, sentence, slider } from "../common.js";
 
 // ---- from a text to pieces: mmdl_lib/data/verses.py
 const WORD = /[^\s!'(),\-.:;?[\]—]+(?:['-][^\s!'(),\-.:;?[\]—]+)*|[!'(),\-.:;?[\]—]/gu;
@@ -264,17 +263,5 @@ const STYLE = `
 .mmdl-next_token .value { text-align: right; }
 `;
 
-export default {
-  async render({ model, el }) {
-    const root = stage(el, "next_token", model.get("title"), STYLE);
-    if (model.get("facts")) return void run(root, kernelEngine(model));
-    startButton(root, model, async () => {
-      const engine = browserEngine({ files: model.get("files"), runtime: model.get("runtime") });
-      await engine.open();
-      model.set("running", true);
-      await run(root, engine);
-      performance.mark("mmdl-next_token-answer");
-      root.querySelector("input").focus({ preventScroll: true });
-    });
-  },
-};
+export default netDemo({ name: "next_token", style: STYLE, run, kernel: kernelEngine,
+  browser: browserEngine, focus: "input" });
