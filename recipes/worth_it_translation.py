@@ -53,7 +53,7 @@ def translate(seed: int, *, blind: bool, share: float) -> dict:
         new = gendered.sample(lab.short(ASKED, least=16), 10 * seed + 4, left_out=gone)
         batches = {"own": new.batch, "other": others(new, seed)}
         for picture, batch in batches.items():
-            told = gendered.right(net, new._replace(batch=batch))
+            told = gendered.right(net.translated(batch), batch["tokens"])
             some = {name: ok.float().mean().item() for name, ok in told.items()}
             found[f"{kind}, {picture}"] = some
     return found

@@ -4,9 +4,9 @@
     a large red heart ->  ein großes rotes herz       (das Herz)
     a large red one   ->  ein großer roter, or ein großes rotes
 
-Half of the world's shapes are masculine in German and half neuter, so whoever only reads
-the last sentence must guess. The net is the book's `Transformer`; a picture is one more
-vector in its memory, a linear map of what our CLIP says of it.
+Half of the world's shapes are masculine in German and half neuter, so whoever only
+reads the last sentence must guess. The net is the book's `Transformer`; a picture is
+one more vector in its memory, a linear map of what our CLIP says of it.
 """
 
 from functools import cache
@@ -167,15 +167,19 @@ def net(seed: int, *, blind: bool) -> Seeing:
     return Seeing(config, width_seen=_clip().config.embed, blind=blind)
 
 
-def right(model: Seeing, sentences: Sentences) -> dict[str, Bool[Tensor, " n"]]:
-    """Which translations are right, and which are so but for their endings."""
-    batch = sentences.batch
-    told, wanted = model.translated(batch), batch["tokens"]
-    # behind the end token anything may stand
+def right(
+    told: Int[Tensor, "n t"], wanted: Int[Tensor, "n t"]
+) -> dict[str, Bool[Tensor, " n"]]:
+    """Which translations are right, and which are so but for their endings.
+
+    Args:
+        told: of `Seeing.translated`; what follows the end counts for nothing.
+        wanted: padded behind the end.
+    """
     ended = (wanted == 2).int().cumsum(1) - (wanted == 2).int() > 0
-    same = (told == wanted) | ended
     stem = _stems()
     alike = (stem[told] == stem[wanted]) | ended
+    same = (told == wanted) | ended
     return {"right": same.all(1), "but for endings": alike.all(1)}
 
 
