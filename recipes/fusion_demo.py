@@ -1,50 +1,52 @@
-"""Write what the demo of fused vectors needs: text and pictures of 1,464 words in 8 bits.
+"""Write what the demo of fused vectors needs: 1,464 words by text and by pictures.
 
 Command: python recipes/fusion_demo.py
 Expected: some seconds on one core; writes `vectors.bin`, `tiles.webp`, `facts.json` and
 `still.webp` to `mmdl_lib/demos/fusion/`, and says how many words keep their first
 neighbor at three weights.
 
-The words are all of `mmdl_lib.data.word_pictures`. A word is shown by one drawing of the
-clip art: one with its name, if there is one. OpenMoji's pictures are not copied: a word
-that has no others shows none.
+The words are all of `mmdl_lib.data.word_pictures`, in 8 bits. A word is shown by one
+drawing of the clip art: one with its name, if there is one (`drawing`). OpenMoji's
+pictures are not copied: a word that has no others shows none.
 """
 
 import json
 
 import torch
-from jaxtyping import Float, Int8, UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import avg_pool2d
 
 from mmdl_lib import demos
 from mmdl_lib.data import clipart, word_pictures
-from mmdl_lib.demos._export import to_image, webp, write
+from mmdl_lib.demos._export import quantize, to_image, webp, write
 from mmdl_lib.lab import fused
 from mmdl_lib.models.concat_fusion import fuse, nearest
 
 OUT = demos.HERE / "fusion"
-LEVELS, SIDE, COLUMNS = 127, 32, 32
+SIDE, COLUMNS = 32, 32
 ASKED, GAMMAS = "pencil", (0, 0.5, 1)
 
 
-def quantize(vectors: Float[Tensor, "n d"]) -> Int8[Tensor, "n d"]:
-    """Directions in 8 bits: each row has a scale of its own, which nobody needs."""
-    scaled = vectors / vectors.abs().amax(1, keepdim=True)
-    return (scaled * LEVELS).round().to(torch.int8)
+def drawing(word: str, mean: Float[Tensor, " m"], names: list[str]) -> int:
+    """The number of the drawing that stands for a word, -1 if there is none: one with
+    its name, else with the word in its name; of equals that nearest to the mean.
 
+    Args:
+        word: with pictures.
+        mean: of its pictures' features.
+        names: of all drawings.
+    """
+    data = word_pictures.load()
 
-def drawing(word: str) -> int:
-    """The number of the drawing that stands for a word, -1 if there is none."""
-    data, names = word_pictures.load(), clipart.load().name
+    def far(picture: int) -> tuple:
+        name, feature = names[data.row[picture]], data.feature[picture]
+        near = feature @ mean / feature.norm()
+        return name != word, word not in name.split(), -near.item()
 
-    def far(row: int) -> tuple:
-        name = names[row]
-        return name != word, word not in name.split(), len(name.split()), row
-
-    rows = [row for i in data.of(word) if (row := int(data.row[i])) >= 0]
-    return min(rows, key=far, default=-1)
+    drawn = [picture for picture in data.of(word) if data.row[picture] >= 0]
+    return int(data.row[min(drawn, key=far)]) if drawn else -1
 
 
 def together() -> list[list[int]]:
@@ -82,8 +84,8 @@ def still(
         ):
             top = 86 + 40 * k
             if tile[row] >= 0:
-                small = interpolate(drawn[tile[row]][None].float(), (34, 34), mode="area")
-                page.paste(to_image(small[0].round().byte()), (left, top))
+                seen = to_image(drawn[tile[row]]).resize((34, 34))
+                page.paste(seen, (left, top))
             pen.text((left + 44, top + 4), words[row], "black", font)
             pen.text((left + 140, top + 4), f"{cosine:.2f}", "black", font)
     return page
@@ -96,11 +98,6 @@ def kept(one: tuple, two: tuple) -> list[float]:
     return [(a == b).float().mean().item() for a, b in rows]
 
 
-def parts(words: list[str]) -> tuple[Int8[Tensor, "n d"], Int8[Tensor, "n m"]]:
-    """Text and pictures of the words, in 8 bits."""
-    return quantize(fused.text_vectors(words)), quantize(fused.picture_vectors(words))
-
-
 def numbered(rows: list[int]) -> tuple[list[int], list[int]]:
     """The drawings that are used, and for each word which of them, -1 for none."""
     used = sorted(set(rows) - {-1})
@@ -110,19 +107,21 @@ def numbered(rows: list[int]) -> tuple[list[int], list[int]]:
 
 def main() -> None:
     words, names = word_pictures.load().words, clipart.load().name
-    text, image = parts(words)
-    rows = [drawing(word) for word in words]
+    whole = fused.text_vectors(words), fused.picture_vectors(words)
+    rows = [
+        drawing(word, mean, names) for word, mean in zip(words, whole[1], strict=True)
+    ]
     used, tile = numbered(rows)
+    text, image = (quantize(vectors) for vectors in whole)
     raw = text.numpy().tobytes() + image.numpy().tobytes()
     write(OUT / "vectors.bin", raw)
-    write(OUT / "tiles.webp", webp(to_image(atlas(used)), quality=60))
+    write(OUT / "tiles.webp", webp(to_image(atlas(used)), quality=55))
     facts = {"text": text.shape[1], "image": image.shape[1], "words": words,
              "tile": tile, "names": [names[row] for row in used],
              "size": SIDE, "columns": COLUMNS, "together": together()}  # fmt: skip
     write(OUT / "facts.json", json.dumps(facts, separators=(",", ":")).encode())
     small = text.float(), image.float()
-    write(OUT / "still.webp", webp(still(words, *small, rows), quality=60))
-    whole = fused.text_vectors(words), fused.picture_vectors(words)
+    write(OUT / "still.webp", webp(still(words, *small, rows), quality=55))
     shares = zip(GAMMAS, kept(whole, small), strict=True)
     print("the same first neighbor:", {g: f"{100 * x:.1f} of 100" for g, x in shares})
 

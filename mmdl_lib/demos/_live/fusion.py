@@ -39,4 +39,6 @@ class Widget(DemoWidget):
     @classmethod
     def page(cls) -> tuple[list[Path], dict]:
         folder = demos.HERE / cls.name
-        return [folder / name for name in ("vectors.bin", "tiles.webp", "facts.json")], {}
+        return [
+            folder / name for name in ("vectors.bin", "tiles.webp", "facts.json")
+        ], {}

@@ -61,12 +61,13 @@ function line(size) {
 function build(el, { words, size }) {
   const list = make("datalist", { id: uid() }), word = field("Word", list.id);
   const picks = WORDS.map((text) => make("button", { type: "button" }, text));
-  const weight = slider("Weight \u03b3 of the text", 0, 1, HALF, 0.05);
+  const weight = slider("Weight \u03b3", 0, 1, HALF, 0.05);
   const parts = make("p", { className: "parts" });
   const own = make("canvas", { width: size, height: size, attributes: { role: "img" } });
   const lines = Array.from({ length: COUNT }, () => line(size));
   const table = make("table", {}, make("caption"), make("thead", {}, make("tr", {},
-    make("td"), make("th", { scope: "col" }, "Word"), ...Object.entries(SOURCES).map(([key, text]) =>
+    make("td"), make("th", { scope: "col" }, "Word"),
+    ...Object.entries(SOURCES).map(([key, text]) =>
       make("th", { scope: "col", className: `n-${key}` }, text)))),
   make("tbody", {}, ...lines.map(({ row }) => row)));
   const ends = ["By pictures alone (\u03b3 = 0)", "By text alone (\u03b3 = 1)"].map((title) => {
@@ -77,16 +78,17 @@ function build(el, { words, size }) {
     attributes: { role: "status", "aria-live": "polite" } });
   el.append(
     make("p", {}, `${words.length.toLocaleString("en")} words, each with a direction by text ` +
-      "and one by pictures. Turn the weight, type a word, or click one to go on from it."),
+      "and one by pictures. Turn the weight from 0 (pictures alone) to 1 (text alone), type a " +
+      "word, or click one to go on from it."),
     list, make("div", { className: "ask" }, own, word),
     make("div", { className: "picks", attributes: { role: "group", "aria-label": "Examples" } },
       ...picks),
     weight.row, parts, table, status, ...ends.map(({ box }) => box),
-    make("p", { className: "note" }, "Bold words stand in the table. A drawing is one of the " +
-      "word's pictures; its direction is the mean of all of them. Words without a drawing " +
-      "have pictures of OpenMoji, which are not copied here. Numbers are cosines of GloVe's " +
-      "vectors and of the chapter's picture features, both rounded to 8 bits; two words of one " +
-      "picture's name or tags share it."));
+    make("p", { className: "note" }, "Bars show what each source adds to the cosine; bold " +
+      "words stand in the table. A drawing is one of the word's pictures; its direction is the " +
+      "mean of all of them. Words without a drawing have pictures of OpenMoji alone, which are " +
+      "not copied here. Two words in one picture's name or tags share it. Vectors: GloVe and " +
+      "the chapter's picture features, rounded to 8 bits."));
   return { list, word, picks, weight, parts, own, table, lines, ends, status };
 }
 
