@@ -85,8 +85,8 @@ function build(el, { words, size }) {
       ...picks),
     weight.row, parts, table, status, ...ends.map(({ box }) => box),
     make("p", { className: "note" }, "Bars show what each source adds to the cosine; bold " +
-      "words stand in the table. A drawing is one of the word's pictures; its direction is the " +
-      "mean of all of them. Words without a drawing have pictures of OpenMoji alone, which are " +
+      "words stand in the table. A drawing is one of a word's pictures; the direction of " +
+      "the word is the mean of all of them. Words without a drawing have pictures of OpenMoji alone, which are " +
       "not copied here. Two words in one picture's name or tags share it. Vectors: GloVe and " +
       "the chapter's picture features, rounded to 8 bits."));
   return { list, word, picks, weight, parts, own, table, lines, ends, status };
