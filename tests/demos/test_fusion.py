@@ -260,7 +260,7 @@ def test_the_keyboard_is_enough_and_unknown_words_are_named(visit, address):
     page.keyboard.press("Enter")
     assert status(page) == (
         "Expected one of 1,464 words with a picture, got \u201cpenx\u201d. "
-        f"There are: {' '.join([w for w in WORDS if w.startswith('pen')][:3])}."
+        f"There are: {', '.join([w for w in WORDS if w.startswith('pen')][:3])}."
     )
     assert "wrong" in page.get_by_role("status").get_attribute("class")
     assert rows(page) == expected("guitar", 0.5)
