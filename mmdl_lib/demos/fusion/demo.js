@@ -84,11 +84,12 @@ function build(el, { words, size }) {
     make("div", { className: "picks", attributes: { role: "group", "aria-label": "Examples" } },
       ...picks),
     weight.row, parts, table, status, ...ends.map(({ box }) => box),
-    make("p", { className: "note" }, "Bars show what each source adds to the cosine; bold " +
-      "words stand in the table. A drawing is one of a word's pictures; the direction of " +
-      "the word is the mean of all of them. Words without a drawing have pictures of OpenMoji alone, which are " +
-      "not copied here. Two words in one picture's name or tags share it. Vectors: GloVe and " +
-      "the chapter's picture features, rounded to 8 bits."));
+    make("p", { className: "note" }, "Bars show what each source adds to the cosine (none for " +
+      "a cosine below zero); bold words stand in the table. A drawing is one of a word's " +
+      "pictures; the direction of the word is the mean of all of them. Words without a drawing " +
+      "have pictures of OpenMoji alone, which are not copied here. Two words in one picture's " +
+      "name or tags share it. Vectors: GloVe and the chapter's picture features, rounded to " +
+      "8 bits."));
   return { list, word, picks, weight, parts, own, table, lines, ends, status };
 }
 
