@@ -13,6 +13,7 @@ import torch
 
 from mmdl_lib import lab
 from mmdl_lib.core import generator
+from mmdl_lib.lab import backward
 from mmdl_lib.lab import three_senses as senses
 from mmdl_lib.models.data2vec import Data2Vec
 
@@ -34,6 +35,11 @@ def fresh(kind, seed, *, model=Data2Vec, **changes):
 def train(model, kind, seed, steps):
     """The losses, and with them the deviations of targets and predictions."""
     world = senses.WORLDS[kind](lab.short(TRAIN, least=100), seed)
+    return learn(model, world, seed, steps)
+
+
+def learn(model, world, seed, steps):
+    """The same from any rows."""
     rows = len(world.label)
 
     def batches(step):
@@ -62,6 +68,30 @@ def untrained(seed, *, kind):
     return judge(fresh(kind, seed), kind, seed)
 
 
+def speech(seed, *, model=Data2Vec, steps=senses.STEPS["sounds"]):
+    """Real prompts: learn, and tell whether a second of others runs backward."""
+    n = {"train": TRAIN, "known": KNOWN, "asked": ASKED}
+    n = {name: lab.short(count, least=200) for name, count in n.items()}
+    world, known, asked = backward.worlds(seed, **n)
+    net = fresh("sounds", seed, model=model)
+    curves = learn(net, world, seed, steps) if steps else {}
+    x, y = (backward.heard(net, part) for part in (known, asked))
+    return {"probe": backward.told(x, known.label, y, asked.label), "curves": curves}
+
+
+def spectrum(seed):
+    """What the mean spectrum tells of the same seconds."""
+    n = {"train": 1, "known": KNOWN, "asked": ASKED}
+    _, known, asked = backward.worlds(seed, **n)
+    x, y = (backward.spectrum(part) for part in (known, asked))
+    return {"probe": backward.told(x, known.label, y, asked.label)}
+
+
+def again(seed, *, k):
+    """Texts with seeds that nobody had seen when the sweep suggested a claim."""
+    return run(seed + 10, kind="texts", k=k)
+
+
 def weights(kind):
     """The net that the chapter loads, seed 0."""
     model = fresh(kind, 0)
@@ -79,14 +109,26 @@ ARMS = {
     "teacher copied": {"tau_start": 0.0, "tau_end": 0.0},
     "single places": {"block": 1},
 }
+GROUPS = {
+    kind: {"untrained": partial(untrained, kind=kind)}
+    | {name: partial(run, kind=kind, **change) for name, change in ARMS.items()}
+    | {"other norm": partial(run, kind=kind, norm=senses.OTHER[kind])}
+    for kind in senses.WORLDS
+}
+# between the last block and all four; no claim stands on it
+GROUPS["sweep"] = {
+    f"{kind} {k}": partial(run, kind=kind, k=k)
+    for kind in ("texts", "pictures")
+    for k in (2, 3)
+}
+# what the sweep suggested, on seeds of its own
+GROUPS["again"] = {
+    name: partial(again, k=k) for name, k in (("last", 1), ("two", 2), ("all", 4))
+}
 LAB = lab.Lab(
     "data2vec",
-    groups={
-        kind: {"untrained": partial(untrained, kind=kind)}
-        | {name: partial(run, kind=kind, **change) for name, change in ARMS.items()}
-        | {"other norm": partial(run, kind=kind, norm=senses.OTHER[kind])}
-        for kind in senses.WORLDS
-    },
+    groups=GROUPS,
+    exact={"sweep": 6},
     once={f"weights {kind}": partial(weights, kind) for kind in senses.WORLDS},
     claims=lab.read_claims(__file__),
     least=6,
