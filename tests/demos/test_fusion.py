@@ -230,6 +230,8 @@ def test_each_example_at_three_weights(page, word):
     for gamma in (0, 0.3, 1):
         weigh(page, gamma)
         assert rows(page) == expected(word, gamma)
+        caption = page.locator("caption").inner_text()
+        assert caption == f"Nearest to {word}, with their cosines"
         part = text_share(gamma)
         said = f"Text has {part:.2f} of the cosine, pictures {1 - part:.2f}."
         assert status(page).endswith(said)
