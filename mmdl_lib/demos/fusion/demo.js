@@ -1,4 +1,4 @@
-/* The demo of fused vectors: neighbors by text, by pictures and by both, at each weight.
+/* The demo of fused vectors: how near words lie by two sources, at each weight of the text.
 
    No network runs here: vectors come as 8-bit numbers, drawings as one picture
    (`recipes/fusion_demo.py`), on a page after a click, in a notebook with the widget; the law
