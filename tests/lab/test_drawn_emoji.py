@@ -33,6 +33,8 @@ def test_own_pictures_are_nearest_and_other_ones_are_not():
     # a picture that is the same for all names is exactly at one half
     same = noise(1, seed=2).expand(12, -1, -1, -1)
     assert de.nearer(same, real, group) == pytest.approx(0.5)
+    # and so are real pictures that cannot be told apart
+    assert de.nearer(real, same, group) == pytest.approx(0.5)
 
 
 def test_pictures_of_the_same_group_are_not_counted_as_others():
@@ -89,7 +91,8 @@ def test_asked_names_are_what_their_kind_says():
     assert set(found["known"].name) <= seen
     assert set(found["new"].name) | set(found["unheard"].name) <= unseen
     assert not set(found["new"].group) & set(de.world("train").group)
-    assert all(map(de.heard, found["new"].name))
+    assert de.heard("Red banana") == "red" and de.heard("banana") == ""
+    assert all(map(de.heard, found["new"].name)) and found["unheard"].name
     assert not any(map(de.heard, found["unheard"].name))
     assert all(de.readable(name) for one in found.values() for name in one.name)
     assert len(found["known"].name) == len(found["new"].name) == de.ASKED
@@ -175,3 +178,17 @@ def test_all_that_the_recipe_measures_is_stored(monkeypatch):
     monkeypatch.delenv("MMDL_RESULTS")
     made, whole = recipe("real_pictures").LAB, results("real_pictures")
     assert set(whole) == {*made.once, "stamps"}
+
+
+def test_tables_and_pairs_show_what_was_measured():
+    found = results("real_pictures")["imagen"]
+    rows = de.table(found)
+    assert [row["draws"] for row in rows[:2]] == [de.ASKED, de.ASKED]
+    assert len(rows) == 5 and rows[2]["own emoji nearer"] == round(
+        found["unheard"]["own"], 2
+    )
+    assert rows[3]["asked color"] == round(found["painted"]["asked"], 2)
+    assert [row["draws"] for row in rows[3:]] == [48, 96]
+    both = de.pairs("imagen")
+    assert both[..., :32].equal(de.shown("real"))
+    assert both[..., 32:].equal(de.shown("imagen"))
