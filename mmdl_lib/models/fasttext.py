@@ -130,9 +130,11 @@ class FastText(Model):
             count: occurrences of each, for the negatives; None is once each.
 
         Raises:
-            ValueError: words or counts of another number.
+            ValueError: words or counts of another number, no bucket, no negative.
         """
         super().__init__(config)
+        for name in ("buckets", "negatives"):
+            check_number(name, getattr(config, name), 1, whole=True)
         v, d = config.vocab, config.width
         words = [str(i) for i in range(v)] if words is None else list(words)
         check_texts("words", words)
