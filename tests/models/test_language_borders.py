@@ -94,7 +94,7 @@ def test_a_translation_without_a_token_has_no_logits():
             make("Transformer").logits(empty, mask, TOKENS, REAL)
 
 
-@pytest.mark.parametrize("target", [TOKENS[:, :0], TOKENS[0], TOKENS[:1]])
+@pytest.mark.parametrize("target", [TOKENS[:, :0], TOKENS[0, :2], TOKENS[:1]])
 def test_t5_is_given_one_target_for_each_text(target):
     with pytest.raises(ValueError, match=r"target expected shape \(2, u\)"):
         make("T5")(TOKENS, REAL, target)
