@@ -79,7 +79,7 @@ def bucket(piece: str, buckets: int) -> int:
 
     Example:
         >>> bucket("<wh", 2_000_000)
-        1014930
+        167652
     """
     found = 2166136261
     for byte in piece.encode("utf-8"):
