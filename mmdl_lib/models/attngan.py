@@ -272,6 +272,7 @@ class AttnGAN(Model):
     PRESETS = {
         "tiny": AttnGANConfig(**_TINY),
         "one": AttnGANConfig(**_ONE),
+        "shapes": AttnGANConfig(**_ONE | {"image_size": 32}),
         "paper": AttnGANConfig(),
     }
     STAGES = (("damsm",), ("discriminator", "generator"))
@@ -311,8 +312,8 @@ class AttnGAN(Model):
         """e-bar; errors as `read`."""
         return self.read(tokens, mask).sentence
 
-    def draw(self, read: Read, generator: torch.Generator | None = None):
-        """Pictures of all sizes, the smallest first, and the condition's Gaussian."""
+    def hidden(self, read: Read, generator: torch.Generator | None = None):
+        """Cells of all sizes, the smallest first, and the condition's Gaussian."""
         gaussian = self.augment(read.sentence)
         size = (len(read.sentence), self.config.noise)
         noise = torch.randn(size, generator=generator, device=read.sentence.device)
@@ -320,6 +321,11 @@ class AttnGAN(Model):
         hidden = [h]
         for refine in self.refine:
             hidden.append(refine(hidden[-1], read))
+        return hidden, gaussian
+
+    def draw(self, read: Read, generator: torch.Generator | None = None):
+        """Pictures of all sizes, the smallest first, and the condition's Gaussian."""
+        hidden, gaussian = self.hidden(read, generator)
         pairs = zip(self.paint, hidden, strict=True)
         return [paint(h).tanh() for paint, h in pairs], gaussian
 

@@ -24,7 +24,8 @@ arXiv 1612.03242.
 - Mean and log-variance are a linear layer's halves. In the released code a ReLU comes
   between, which leaves no negative mean and no deviation below 1.
 - Text encoder, discriminators and their GroupNorm are those of our GAN-INT-CLS.
-- Our sizes: 8 x 8 and 16 x 16 instead of 64 x 64 and 256 x 256.
+- Our sizes: 8 x 8 and 16 x 16, or 16 x 16 and 32 x 32, instead of 64 x 64 and
+  256 x 256.
 
 **Builds on** `gan_int_cls` (text encoder, discriminator, the three pairs)
 """
@@ -219,6 +220,7 @@ class StackGAN(Model):
         "tiny": _small(**_TINY),
         "tiny-plain": _small(**_TINY, augment=False),
         "one": _small(weight=0.125),  # 2 / 16, as in the released code
+        "shapes": _small(image_size=32, small_size=16, text=96, weight=0.125),
         "paper": StackGANConfig(),
     }
     STAGES = (
