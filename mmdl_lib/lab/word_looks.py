@@ -32,7 +32,7 @@ class Looks(NamedTuple):
             color is than where the other one is; 0.5 by chance.
         lift: attention of a word where its color is, as a multiple of its mean over all
             cells; 1 by chance.
-        pairs: how many pairs there were; where there is none, the others are NaN.
+        pairs: how many pairs there were; without any, chance stands.
     """
 
     own: float
@@ -82,7 +82,7 @@ def judged(
         right += better[away].tolist()
         lift += (own / word.mean(0).clamp(min=1e-12)).tolist()
     if not right:
-        return Looks(float("nan"), float("nan"), 0)
+        return Looks(0.5, 1.0, 0)
     return Looks(sum(right) / len(right), sum(lift) / len(lift), len(right))
 
 
