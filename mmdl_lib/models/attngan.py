@@ -43,7 +43,13 @@ from torch import Tensor, nn
 
 from mmdl_lib.borders import check_integers, check_mask
 from mmdl_lib.core import Config, Model
-from mmdl_lib.models.gan_int_cls import GANINTCLS, down, mismatched, same_text
+from mmdl_lib.models.gan_int_cls import (
+    GANINTCLS,
+    check_pictures,
+    down,
+    mismatched,
+    same_text,
+)
 from mmdl_lib.models.stackgan import Augmentation, Residual, divergence, doubled
 
 
@@ -317,8 +323,7 @@ class AttnGAN(Model):
         gaussian = self.augment(read.sentence)
         size = (len(read.sentence), self.config.noise)
         noise = torch.randn(size, generator=generator, device=read.sentence.device)
-        h = self.start(noise, gaussian.draw(generator))
-        hidden = [h]
+        hidden = [self.start(noise, gaussian.draw(generator))]
         for refine in self.refine:
             hidden.append(refine(hidden[-1], read))
         return hidden, gaussian
@@ -346,6 +351,7 @@ class AttnGAN(Model):
         generator: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
         """One phase's loss; keys `image`, `tokens` and `mask`."""
+        check_pictures(batch["image"], self.config.image_size)
         read = self.read(batch["tokens"], batch["mask"])
         same = same_text(batch["tokens"], batch["mask"])
         if phase == "damsm":
@@ -359,8 +365,7 @@ class AttnGAN(Model):
         other = mismatched(same, generator=generator)
         terms = []
         for judge, fake in self.paired(pictures):
-            size = fake.shape[-2:]
-            real = F.interpolate(batch["image"], size, mode="area")
+            real = F.interpolate(batch["image"], fake.shape[-2:], mode="area")
             terms.append(self.told(judge, real, fake, read.sentence, other))
         return {"loss": sum(terms)}
 

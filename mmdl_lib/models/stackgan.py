@@ -46,6 +46,7 @@ from mmdl_lib.models.gan_int_cls import (
     Discriminator,
     GANINTCLSConfig,
     TextEncoder,
+    check_pictures,
     discriminator_loss,
     down,
     joint_loss,
@@ -295,6 +296,7 @@ class StackGAN(Model):
     ) -> dict[str, Tensor]:
         """One phase's loss; keys `image`, `tokens` and `mask`."""
         c, image = self.config, batch["image"]
+        check_pictures(image, c.image_size)
         text = self.encode_text(batch["tokens"], batch["mask"])
         same = same_text(batch["tokens"], batch["mask"])
         if phase == "embedding":
