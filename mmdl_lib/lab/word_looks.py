@@ -116,3 +116,22 @@ def finds(model: AttnGAN, scenes: Scenes) -> Looks:
     found = ground(words, regions, mask, gamma1=model.config.gamma1)
     side = round(regions.shape[1] ** 0.5)
     return judged(found.weights.mT, tokens, shown(image, side))
+
+
+def glow(
+    weights: Float[Tensor, "n t"], tokens: Int[Tensor, " t"], word: str
+) -> Float[Tensor, "3 s s"]:
+    """How much each cell looks at a word, as a gray picture of two pixels a cell.
+
+    White is the cell that looks at it most; nothing is said of how much that is.
+
+    Raises:
+        ValueError: a text without this word.
+    """
+    at = (tokens == t2i.tokenizer().ids[word]).nonzero()[:, 0]
+    if not len(at):
+        raise ValueError(f"word expected one of the text, got {word!r}.")
+    side = round(len(weights) ** 0.5)
+    seen = weights[:, at[0]].reshape(side, side) / weights[:, at[0]].max()
+    big = seen.repeat_interleave(2, 0).repeat_interleave(2, 1)
+    return (2 * big - 1).expand(3, -1, -1)

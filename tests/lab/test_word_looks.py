@@ -88,3 +88,15 @@ def test_other_numbers_of_rows_are_refused_in_one_sentence(given, as_a_reader):
     tokens, covered = given
     with pytest.raises(ValueError, match="expected"):
         word_looks.judged(knowing(*given)[:3], tokens, covered)
+
+
+def test_a_glow_is_brightest_in_the_cell_that_looks_most(given):
+    tokens, _ = given
+    word = t2i.tokenizer().words[tokens[0, 2] - 3]
+    weights = torch.rand(16, tokens.shape[1], generator=generator(1)) / 4
+    weights[6, 2] = 0.5
+    found = word_looks.glow(weights, tokens[0], word)
+    assert found.shape == (3, 8, 8) and (found[:, 2:4, 4:6] == 1).all()
+    assert found[0, 0, 0].item() == pytest.approx(4 * weights[0, 2].item() - 1)
+    with pytest.raises(ValueError, match="word expected one of the text, got 'a'"):
+        word_looks.glow(weights, torch.zeros_like(tokens[0]), "a")
