@@ -289,7 +289,11 @@ class DALLE(Model):
                 what guidance needs.
             phase: there is one.
             generator: not used: nothing is random.
+
+        Raises:
+            ValueError: as `filled`, or codes that the codebook lacks.
         """
+        self._check(batch["codes"])
         words = self.filled(batch["tokens"], batch["mask"])
         if "silent" in batch:
             words = torch.where(batch["silent"][:, None], self.pads(), words)
