@@ -46,6 +46,10 @@ def spaces(seed: int) -> dict:
             "most": fused.most(t, RANK)(text),
             "shared": one(text),
             "dealt": chance(text),
+            # as in the chapter: cosines from zero, not from the mean word
+            "plain whole": text,
+            "plain most": text @ torch.linalg.svd(t, full_matrices=False)[2][:RANK].T,
+            "plain shared": text @ one.axes,
         },
         "both": {
             "whole": both,
