@@ -35,6 +35,7 @@ KINDS = {
     "sized": {"objects": 1, "sizes": ("medium", "large")},
     "two": {"objects": 2, "sizes": ("medium", "large")},
     "new two": {"objects": 2, "sizes": ("medium", "large"), "held_out": "only"},
+    "three": {"objects": 3, "sizes": "small"},  # there is no room for larger ones
 }
 PARTS = {
     "color": ("color",),
@@ -42,8 +43,7 @@ PARTS = {
     "size": ("size",),
     "thing": ("color", "shape"),
 }
-# category: kind of prompt, and what must be right of the objects; a number stands for
-# its own count
+# category: kind of prompt, and what must be right of the objects
 CATEGORIES = {
     "color": ("one", "color"),
     "shape": ("one", "shape"),
@@ -54,6 +54,8 @@ CATEGORIES = {
     "two objects": ("two", "thing"),
     "relation of two": ("two", "relation"),
     "two objects never seen": ("new two", "thing"),
+    "count of three": ("three", "count"),
+    "three objects": ("three", "thing"),
 }
 ONE = tuple(CATEGORIES)[:4]
 
@@ -92,10 +94,15 @@ def _of(things: list, what: str) -> Counter:
 
 
 def hour(asked: Scenes, seed: int) -> Tensor:
-    """The GLIDE of one or two objects, which learned for an hour; hears sizes, too."""
+    """The GLIDE of one or two objects, which learned for an hour; hears sizes, too.
+
+    It has never seen three objects, or small ones: for three the caption tells no size.
+    """
     model = small.load("glide", "shapes")
     how = {"scale": 2, "generator": generator(seed)}
-    return fo.drawn(partial(model.sample, **how), fo.texts(asked))
+    three = int(asked.count.max()) == 3
+    texts = [said[0] for said in shapes.captions(asked)] if three else fo.texts(asked)
+    return fo.drawn(partial(model.sample, **how), texts)
 
 
 def glide(asked: Scenes, seed: int) -> Tensor:

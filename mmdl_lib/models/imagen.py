@@ -47,7 +47,7 @@ from mmdl_lib.borders import (
     check_numbers,
 )
 from mmdl_lib.core import Config, Model
-from mmdl_lib.nn.diffusion import Diffusion, guided, times
+from mmdl_lib.nn.diffusion import Diffusion, check_shape, guided, times
 from mmdl_lib.nn.unet import PatchUNetConfig, UNetConfig
 
 PERCENTILE = 0.995
@@ -255,7 +255,7 @@ class Imagen(Model):
         if low is None:
             return None
         check_image(low, name="low")
-        if low.shape[-1] != c.low:
+        if low.shape[-2:] != (c.low, c.low):
             raise ValueError(f"low expected a side of {c.low}, got {low.shape[-1]}.")
         if level is None:
             level = torch.full((len(low),), -1, device=low.device)
@@ -355,7 +355,11 @@ class Imagen(Model):
         dust = None
         if low is not None and level != -1:
             dust = torch.randn(low.shape, generator=generator, **how)
+        if low is None and level != -1:
+            raise ValueError(f"level expected a small picture, got {level} and none.")
         row = torch.full((len(words),), level, device=like.device)
+        if low is not None:
+            check_shape("low", low, (len(words), 3, c.low, c.low))
         say = self.guided(words, mask, scale, self.beside(low, row, dust))
         shape = len(words), c.net.outputs, c.image_size, c.image_size
         x = torch.randn(shape, generator=generator, **how)
