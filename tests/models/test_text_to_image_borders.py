@@ -121,9 +121,9 @@ def test_small_pictures_of_a_cascade_fit_their_rows_and_their_levels():
     draw = draws(Imagen, "words", "mask", preset="tiny-larger", steps=2)
     assert draw(low=image(2, 3, 4, 4), level=49).shape == (2, 3, 8, 8)
     for low, said in (
-        (image(1, 3, 4, 4), "low expected shape"),
-        (image(2, 3, 5, 5), "low expected shape"),
-        (image(2, 3, 5, 4), "low expected shape"),
+        (image(1, 3, 4, 4), "low expected as many as words"),
+        (image(2, 3, 5, 5), "low expected a side of 4"),
+        (image(2, 3, 5, 4), "low expected a side of 4"),
         (image(2, 3, 4, 4) + 3, r"pixels in \[-1, 1\]"),
     ):
         with pytest.raises(ValueError, match=said):
