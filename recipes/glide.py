@@ -32,7 +32,7 @@ SCALES = (1, 2, 4)
 READ, SMALL, LOOKED = 400, 2500, 400
 LONGER = {"steps": 1200, "first": 50}  # the readers once more
 SOONER = {"steps": 1200, "first": 60}  # and when they know half
-EARLY, ASKED, PAIRS = 200, 96, 64  # a look at the colors, too; prompts
+EARLY, ASKED, PAIRS = 200, 96, 48  # a look at the colors, too; prompts
 LEVELS = (0, 200, 400, 600, 800, 950)
 # of 1, 3, 10 and 30 the best of each on the pilot seed
 PULLS = {"noised": 3.0, "clean": 3.0}
