@@ -31,9 +31,8 @@ SCALES = (1, 2, 4)
 # of readers; of the small GLIDE and the CLIPs that guide it; of their draws
 READ, SMALL, LOOKED = 400, 2500, 400
 LONGER = {"steps": 1200, "first": 50}  # the readers once more
-EARLY = 200  # a look at the colors, too
 SOONER = {"steps": 1200, "first": 60}  # and when they know half
-ASKED = 96
+EARLY, ASKED, PAIRS = 200, 96, 48  # a look at the colors, too; prompts
 LEVELS = (0, 200, 400, 600, 800, 950)
 # of 1, 3, 10 and 30 the best of each on the pilot seed
 PULLS = {"noised": 3.0, "clean": 3.0}
@@ -212,6 +211,14 @@ def clips(seed: int, *, noised: bool, scale: float) -> dict:
     return drawn(seed, **how) | {"named": named(model, seed)}
 
 
+def counted(seed: int, *, steps: int) -> dict[str, float]:
+    """The chapter's model draws pairs; all numbers of steps begin with equal noise."""
+    model = small.load("glide", "shapes")
+    asked = fo.sample(lab.short(PAIRS, least=8), 2, seed=40_000 + seed)
+    how = {"scale": 2, "steps": steps, "generator": generator(seed)}
+    return fo.right(fo.drawn(partial(model.sample, **how), fo.texts(asked)), asked)
+
+
 LAB = lab.Lab(
     "glide",
     groups={
@@ -228,6 +235,7 @@ LAB = lab.Lab(
             "words alone": partial(reading, neighbors=1, **SOONER),
         },
         "draws": {name: partial(drawn, **how) for name, how in DRAWS.items()},
+        "steps": {f"{n} steps": partial(counted, steps=n) for n in (3, 20, 200)},
         "clips": {
             name: partial(clips, noised=name == "noised", scale=scale)
             for name, scale in PULLS.items()

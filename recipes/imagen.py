@@ -15,13 +15,14 @@ import torch
 
 from mmdl_lib import lab
 from mmdl_lib.core import generator
+from mmdl_lib.lab import categories as ca
 from mmdl_lib.lab import frozen as fz
 from mmdl_lib.lab import one_object as oo
 from mmdl_lib.metrics.best_of_n import best_of_n
 from mmdl_lib.nn.unet import PatchUNetConfig
 from mmdl_lib.pretrained import small
 
-PICTURES, PROMPTS = 8000, 96
+PICTURES, PROMPTS, OF_A_KIND = 8000, 96, 64
 STEPS = {"reader": 900, "base": 2000, "parti": 900, "words": 500}
 STEPS |= {"sizes": 150}
 WORDS = {
@@ -139,6 +140,13 @@ def draws(seed: int, *, scale: float) -> dict:
     return found | {"right": counts, "right by the truth": best_of_n(true, 4)}
 
 
+def category(seed: int, *, name: str) -> dict:
+    """A shipped generator, category by category; the largest GLIDE is asked all."""
+    names = tuple(ca.CATEGORIES) if name == "GLIDE, an hour" else ca.ONE
+    how = {"n": OF_A_KIND, "names": names}
+    return ca.scored(ca.DRAWS[name], seed, **how)
+
+
 LAB = lab.Lab(
     "imagen",
     groups={
@@ -149,6 +157,7 @@ LAB = lab.Lab(
             for scale in SCALES
         },
         "sizes": {name: partial(sizes, **how) for name, how in SIZES.items()},
+        "categories": {name: partial(category, name=name) for name in ca.DRAWS},
         "draws": {f"scale {s:g}": partial(draws, scale=s) for s in (1.0, 1.5)},
     },
     once={"reader": reader, "base": base, "parti": parti},

@@ -183,9 +183,15 @@ class AutoencoderKL(Model):
         """q(z|x), its numbers in a row, and the shape (c, h, w) of z.
 
         Raises:
-            ValueError: no pictures in [-1, 1].
+            ValueError: no pictures in [-1, 1], sides that the code does not divide.
         """
         check_image(image)
+        c = self.config
+        f = c.image_size // c.side
+        if image.shape[-2] % f or image.shape[-1] % f:
+            raise ValueError(
+                f"image expected sides that {f} divides, got {tuple(image.shape[-2:])}."
+            )
         mean, log_var = self.encoder(image).chunk(2, 1)
         log_var = log_var.clamp(-30, 20)  # as in the authors' code
         return Latent(mean.flatten(1), log_var.flatten(1)), mean.shape[1:]

@@ -31,9 +31,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_image, check_number
+from mmdl_lib.borders import check_image, check_number, check_numbers
 from mmdl_lib.core import Config, Model
-from mmdl_lib.nn.diffusion import Diffusion, guided
+from mmdl_lib.nn.diffusion import Diffusion, check_shape, guided
 from mmdl_lib.nn.unet import PatchUNetConfig, UNetConfig
 
 TOKENS = 4  # that the net reads of an embedding
@@ -190,14 +190,17 @@ class Decoder(Model):
             generator: of all noise.
 
         Raises:
-            ValueError: as `forward` and `Diffusion.sample`; a negative scale.
+            ValueError: as `forward` and `Diffusion.sample`; a negative scale; NaN;
+                noise of another shape.
         """
         check_number("scale", scale, 0)
+        check_numbers("picture", picture, "b d")
         c = self.config
+        shape = len(picture), c.net.outputs, c.image_size, c.image_size
         if noise is None:
-            shape = len(picture), c.net.outputs, c.image_size, c.image_size
             how = {"device": picture.device, "dtype": picture.dtype}
             noise = torch.randn(shape, generator=generator, **how)
+        check_shape("noise", noise, shape)
         empty = torch.ones(len(picture), dtype=torch.bool, device=picture.device)
 
         def say(x, step):

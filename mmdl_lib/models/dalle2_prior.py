@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from mmdl_lib.borders import check_mask, check_number
 from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import Transformer
-from mmdl_lib.nn.diffusion import Diffusion, guided, times
+from mmdl_lib.nn.diffusion import Diffusion, check_shape, guided, times
 
 EXTRA = 4  # places of the row behind the caption
 
@@ -196,6 +196,7 @@ class Prior(Model):
         """
         caption = batch["words"], batch["mask"], batch["text"]
         check_caption(self.config, *caption)
+        check_shape("picture", batch["picture"], batch["text"].shape)
         picture = (batch["picture"] - self.mean) / self.spread
         how = {"generator": generator, "device": picture.device}
         step = self.diffusion.draw(len(picture), **how)
@@ -237,8 +238,7 @@ class Prior(Model):
         check_caption(self.config, words, mask, text)
         check_number("scale", scale, 0)
         check_number("limit", limit, 0)
-        if tries < 1:
-            raise ValueError(f"tries expected at least 1, got {tries}.")
+        check_number("tries", tries, 1, whole=True)
         caption = tuple(x.repeat(tries, *(1 for _ in x.shape[1:])) for x in
                         (words, mask, text))  # fmt: skip
         empty = mask.new_ones(tries * len(mask))

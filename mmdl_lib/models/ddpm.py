@@ -135,8 +135,9 @@ class DDPM(Model):
             generator: of all noise.
 
         Raises:
-            ValueError: as `Diffusion.sample` and `toward`.
+            ValueError: no pictures; as `Diffusion.sample` and `toward`.
         """
+        check_number("n", n, 1, whole=True)
         like = next(self.parameters())
         size, channels = self.config.image_size, self.config.net.outputs
         how = {"generator": generator, "device": like.device, "dtype": like.dtype}

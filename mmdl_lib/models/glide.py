@@ -47,11 +47,12 @@ from mmdl_lib.borders import check_image, check_integers, check_mask, check_numb
 from mmdl_lib.core import Config, Model
 from mmdl_lib.models.ddpm import toward
 from mmdl_lib.nn import Transformer
-from mmdl_lib.nn.diffusion import Diffusion, guided, known
+from mmdl_lib.nn.diffusion import Diffusion, check_shape, guided, known
 from mmdl_lib.nn.positions import LearnedPositions
 from mmdl_lib.nn.unet import PatchUNetConfig, UNetConfig
 
 BESIDE = {"base": 0, "inpaint": 4, "upsample": 3}  # channels
+NEEDS = {"base": (), "inpaint": ("image", "known"), "upsample": ("low",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,16 +214,13 @@ class GLIDE(Model):
         """`words`, `mask` and `pooled` of captions.
 
         Raises:
-            ValueError: an unknown word, a mask of another shape, an empty caption, too
-                many tokens.
+            ValueError: an unknown word, another mask, no caption, too many tokens.
         """
         check_integers("tokens", tokens, 0, self.config.vocab - 1)
         check_mask(mask, shape=tokens.shape)
-        if not 1 <= tokens.shape[1] <= self.config.text:
-            raise ValueError(
-                f"tokens expected from 1 to {self.config.text} a row, got "
-                f"{tokens.shape[1]}."
-            )
+        most, got = self.config.text, tokens.shape[1]
+        if not 1 <= got <= most:
+            raise ValueError(f"tokens expected from 1 to {most} a row, got {got}.")
         return self.words(tokens, mask, empty)
 
     def forward(
@@ -248,6 +246,7 @@ class GLIDE(Model):
             generator: of steps, noise and left out captions.
         """
         image, c = batch["image"], self.config
+        self.fits(image, len(batch["tokens"]))
         how = {"generator": generator, "device": image.device}
         step = self.diffusion.draw(len(image), **how)
         noise = torch.randn(image.shape, **how).to(image.dtype)
@@ -256,41 +255,48 @@ class GLIDE(Model):
         x = self.diffusion.q_sample(image, step, noise)
         output = self(x, step, read, self.beside(batch))
         terms = {"picture": self.diffusion.error(output, image, step, noise)}
-        total = terms["picture"]
         if self.facts is not None and "facts" in batch:
             told = torch.where(empty[:, None], -1, batch["facts"])
             terms["facts"] = self._facts(read[2], told)
-            total = total + c.facts_weight * terms["facts"]
-        return {"loss": total, **terms}
+        facts = c.facts_weight * terms.get("facts", 0)
+        return {"loss": terms["picture"] + facts, **terms}
 
     def _facts(self, pooled: Tensor, label: Int[Tensor, "b f"]) -> Tensor:
-        parts = self.facts(pooled).split(self.config.facts, 1)
         how = {"ignore_index": -1, "reduction": "sum"}
-        sums = [
-            F.cross_entropy(part.float(), label[:, i], **how)
-            for i, part in enumerate(parts)
-        ]
+        parts = self.facts(pooled).split(self.config.facts, 1)
+        pairs = zip(parts, label.T, strict=True)
+        sums = [F.cross_entropy(part.float(), told, **how) for part, told in pairs]
         return sum(sums) / (label >= 0).any(1).sum().clamp(min=1)
 
-    def beside(self, batch: dict) -> Float[Tensor, "b e h w"] | None:
-        """What stands beside the noisy picture, as channels.
+    def fits(self, image: Float[Tensor, "b c h w"], rows: int) -> None:
+        """Check pictures: so many, of the model's size, in [-1, 1], else ValueError."""
+        check_image(image)
+        side = self.config.image_size
+        check_shape("image", image, (rows, self.config.net.outputs, side, side))
+
+    def beside(self, batch: dict, rows: int | None = None):
+        """What stands beside the noisy picture, as channels (b, e, h, w), or None.
 
         Raises:
-            ValueError: what the role needs is missing or of another shape.
+            ValueError: what the role needs is missing or of another shape, such as not
+                for so many rows; without them, for each row of tokens.
         """
         role, size = self.config.role, self.config.image_size
+        for key in NEEDS[role]:
+            if key not in batch:
+                raise ValueError(f"a {role} model expected a batch with {key}.")
         if role == "base":
             return None
-        key = {"inpaint": "known", "upsample": "low"}[role]
-        if key not in batch:
-            raise ValueError(f"a {role} model expected a batch with {key}.")
+        rows = len(batch["tokens"]) if rows is None else rows
         if role == "upsample":
-            check_image(batch["low"], name="low")
-            return F.interpolate(batch["low"], (size, size), mode="bilinear")
-        mask = batch["known"]
-        known(batch["image"], mask)  # checks
-        seen = mask.to(batch["image"].dtype)
-        return torch.cat([batch["image"] * seen, seen], 1)
+            low = batch["low"]
+            check_image(low, name="low")
+            check_shape("low", low, (rows, 3, low.shape[-1], low.shape[-1]))
+            return F.interpolate(low, (size, size), mode="bilinear")
+        image, mask = batch["image"], batch["known"]
+        self.fits(image, rows)
+        known(image, mask)  # checks
+        return torch.cat([image * mask, mask.to(image.dtype)], 1)
 
     # drawing
 
@@ -355,17 +361,16 @@ class GLIDE(Model):
         Raises:
             ValueError: as `guided`, `beside` and `Diffusion.sample`.
         """
-        size = self.config.image_size
-        like = self.words.nothing
+        size, role = self.config.image_size, self.config.role
+        like, settled = self.words.nothing, {}
         how = {"device": like.device, "dtype": like.dtype}
-        extra, settled = (
-            torch.zeros(len(tokens), BESIDE[self.config.role], size, size, **how),
-            {},
-        )
+        extra = torch.zeros(len(tokens), BESIDE[role], size, size, **how)
         if beside is not None:
-            extra = self.beside(beside)
-        if beside is not None and self.config.role == "inpaint":
-            settled["settle"] = known(beside["image"], beside["known"])
+            if role == "base":
+                raise ValueError("a base model expected nothing beside the captions.")
+            extra = self.beside(beside, len(tokens))
+            if role == "inpaint":
+                settled["settle"] = known(beside["image"], beside["known"])
         say = self.guided(tokens, mask, scale, extra)
         if pull is not None:
             say = toward(say, pull, self.diffusion, pull_scale)

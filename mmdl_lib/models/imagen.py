@@ -45,6 +45,7 @@ from mmdl_lib.borders import (
     check_mask,
     check_number,
     check_numbers,
+    check_same_length,
 )
 from mmdl_lib.core import Config, Model
 from mmdl_lib.nn.diffusion import Diffusion, guided, times
@@ -255,7 +256,7 @@ class Imagen(Model):
         if low is None:
             return None
         check_image(low, name="low")
-        if low.shape[-1] != c.low:
+        if low.shape[-2:] != (c.low, c.low):
             raise ValueError(f"low expected a side of {c.low}, got {low.shape[-1]}.")
         if level is None:
             level = torch.full((len(low),), -1, device=low.device)
@@ -332,15 +333,14 @@ class Imagen(Model):
 
         Args:
             words, mask: as in `read`.
-            low: the small pictures of an upsampler; without any they are gray.
+            low: small pictures of an upsampler, one a text; without any they are gray.
             level: noise that is put on them, a step of the chain; -1 is none.
             scale: of the guidance: 1 is the model itself, 0 hears no text.
             steps: of the chain that are taken.
             eta: 0 is DDIM, 1 DDPM's ancestral steps.
             threshold: what is done with a believed picture: "dynamic", "static" or
                 "none".
-            watch: as in `Diffusion.sample`.
-            generator: of all noise.
+            watch, generator: as in `Diffusion.sample`; the generator is of all noise.
 
         Raises:
             ValueError: a negative scale, another threshold; as `read`, `beside` and
@@ -352,10 +352,14 @@ class Imagen(Model):
         how = {"device": like.device, "dtype": like.dtype}
         if c.low is not None and low is None:
             low = torch.zeros(len(words), 3, c.low, c.low, **how)
-        dust = None
-        if low is not None and level != -1:
+        noisy, dust = level != -1, None
+        if noisy and low is not None:
             dust = torch.randn(low.shape, generator=generator, **how)
+        elif noisy:
+            raise ValueError(f"level expected a small picture, got {level} and none.")
         row = torch.full((len(words),), level, device=like.device)
+        if c.low is not None:
+            check_same_length(low=low, words=words)
         say = self.guided(words, mask, scale, self.beside(low, row, dust))
         shape = len(words), c.net.outputs, c.image_size, c.image_size
         x = torch.randn(shape, generator=generator, **how)

@@ -37,7 +37,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_number
+from mmdl_lib.borders import check_image, check_number
 from mmdl_lib.models.autoencoder_kl import (
     AutoencoderKL,
     AutoencoderKLConfig,
@@ -45,6 +45,7 @@ from mmdl_lib.models.autoencoder_kl import (
 )
 from mmdl_lib.models.glide import GLIDE, GLIDEConfig
 from mmdl_lib.nn.attention import MultiHeadAttention
+from mmdl_lib.nn.diffusion import check_shape
 from mmdl_lib.nn.unet import PatchUNetConfig, UNet, UNetConfig, norm
 
 
@@ -199,12 +200,23 @@ class LatentDiffusion(GLIDE):
         """The picture of a scaled z, cut to [-1, 1]."""
         return self.first.decode(z / self.factor).clamp(-1, 1)
 
+    def fits(self, image: Float[Tensor, "b l u v"], rows: int) -> None:
+        """Check codes: one for each caption; pictures are checked by `loss`."""
+        check_shape("image", image, (rows, *image.shape[1:]))
+
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
-        """The first stage's loss, or the weighed error of what the net says of z."""
+        """The first stage's loss, or the weighed error of what the net says of z.
+
+        Raises:
+            ValueError: as `GLIDE.loss`.
+        """
         if phase == "first":
             return self.first.loss(batch, generator=generator)
+        image, side = batch["image"], self.config.image_size
+        check_image(image)
+        check_shape("image", image, (len(batch["tokens"]), image.shape[1], side, side))
         with torch.no_grad():
-            z = self.encode(batch["image"])
+            z = self.encode(image)
         return super().loss(batch | {"image": z}, generator=generator)
 
     @torch.no_grad()
@@ -225,7 +237,7 @@ class LatentDiffusion(GLIDE):
         how = {"device": like.device, "dtype": like.dtype, "generator": generator}
         z = torch.randn(len(tokens), f.latent, f.side, f.side, **how)
         how = {"steps": steps, "eta": eta, "generator": generator, "watch": watch}
-        say = self.guided(tokens, mask, float(scale))  # z has no bounds to clip to
+        say = self.guided(tokens, mask, scale)  # z has no bounds to clip to
         return self.diffusion.sample(say, z, settle=lambda z0: z0, **how)
 
     def sample(

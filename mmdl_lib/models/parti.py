@@ -245,16 +245,19 @@ class Parti(Model):
                 scale.
         """
         check_number("scale", scale, 0)
+        self._check_codes(codes)
+        found = self.told(*self.read(tokens, mask), codes)
+        if scale == 1:
+            return found
+        return mixed(found, self.told(*self.read_nothing(tokens), codes), scale)
+
+    def _check_codes(self, codes: Tensor) -> None:
         check_integers("codes", codes, 0, self.config.codes - 1)
         n = self.config.grid**2
         if codes.ndim != 2 or codes.shape[1] != n:
             raise ValueError(
                 f"codes expected shape (b, {n}), got {tuple(codes.shape)}."
             )
-        found = self.told(*self.read(tokens, mask), codes)
-        if scale == 1:
-            return found
-        return mixed(found, self.told(*self.read_nothing(tokens), codes), scale)
 
     def read_nothing(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """As `read` with empty captions."""
@@ -268,8 +271,12 @@ class Parti(Model):
             batch: `tokens (b, t)`, `mask (b, t)`, `codes (b, n)`.
             phase: there is one.
             generator: of the captions that are left out.
+
+        Raises:
+            ValueError: as `scores`.
         """
         tokens, codes = batch["tokens"], batch["codes"]
+        self._check_codes(codes)
         dice = torch.rand(len(tokens), generator=generator, device=tokens.device)
         read = self.read(tokens, batch["mask"], dice < self.config.empty)
         logits = self.told(*read, codes)

@@ -114,9 +114,11 @@ def cut_outs(
         generator: of sizes, places and noise.
 
     Raises:
-        ValueError: fewer than one cut, a power or noise below zero.
+        ValueError: no cut, a size or side below 1, a power or noise below zero.
     """
     check_number("cuts", cuts, 1, whole=True)
+    check_number("size", size, 1, whole=True)
+    check_number("least", size if least is None else least, 1, whole=True)
     check_number("power", power, 0)
     check_number("noise", noise, 0)
     h, w = image.shape[-2:]

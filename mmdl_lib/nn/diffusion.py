@@ -16,7 +16,7 @@ DDIM, Nichol and Dhariwal 2021 (2102.09672) for the cosine, Salimans and Ho 2022
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -109,6 +109,13 @@ def chain(steps: int, count: int, *, spacing: str = "trailing") -> list[int]:
     return [round(last * i / max(count - 1, 1)) for i in reversed(range(count))]
 
 
+def check_shape(name: str, values: Tensor, shape: Sequence[int]) -> None:
+    """Check that a tensor has a shape, such as that of another; else ValueError."""
+    got = tuple(getattr(values, "shape", ()))
+    if got != tuple(shape):
+        raise ValueError(f"{name} expected shape {tuple(shape)}, got {got}.")
+
+
 class Diffusion(nn.Module):
     """A chain of noise, what the net says, and how it is weighed.
 
@@ -122,7 +129,8 @@ class Diffusion(nn.Module):
         cap: of the last two.
 
     Raises:
-        ValueError: as `alpha_bars`; a noise that nothing tells (zero SNR).
+        ValueError: as `alpha_bars`; a noise that nothing tells (zero SNR); a cap that
+            is not above 0.
 
     Example:
         >>> process = Diffusion("cosine", 100, target="v")
@@ -144,6 +152,7 @@ class Diffusion(nn.Module):
         super().__init__()
         check_choice("target", target, ("noise", "x0", "v"))
         check_choice("weight", weight, ("simple", "min_snr", "capped"))
+        check_number("cap", cap, above=0)
         if zero_snr and target == "noise":
             raise ValueError(
                 "zero terminal SNR expected target v or x0, got noise: the last step "
@@ -179,9 +188,12 @@ class Diffusion(nn.Module):
         """The picture after `step + 1` steps of noise, at once.
 
         Raises:
-            ValueError: a step that the chain does not have.
+            ValueError: a step that the chain does not have, or not one for each row;
+                noise of another shape.
         """
         check_integers("step", step, 0, self.steps - 1)
+        check_shape("step", step, x0.shape[:1])
+        check_shape("noise", noise, x0.shape)
         signal, spread = self.at(step, x0)
         # eq. (4): x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps
         return signal * x0 + spread * noise

@@ -90,6 +90,31 @@ def test_rows_that_are_left_out_do_not_depend_on_the_embedding():
     assert not torch.equal(one[1], two[1])
 
 
+def test_drawing_begins_at_noise_whatever_the_embedding_is():
+    model, seen = make(), []
+    model.net.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    for seed in (1, 2):
+        model.sample(unit(2, seed=seed), steps=1, scale=1, generator=generator(5))
+    first = torch.randn(2, 3, 8, 8, generator=generator(5))
+    assert all(torch.equal(x, first) for x in seen) and len(seen) == 2
+
+
+def test_embeddings_are_left_out_row_by_row_as_often_as_the_config_says():
+    model, seen = make(empty=0.3), []
+
+    def note(module, given):
+        seen.append(given[3])
+
+    model.register_forward_pre_hook(note)
+    batch = Decoder.example_batch(model.config, 64)
+    for seed in range(8):
+        model.loss(batch, generator=generator(seed))
+    gone = torch.stack(seen).double()
+    deviation = (0.3 * 0.7 / gone.numel()) ** 0.5
+    assert abs(gone.mean() - 0.3) < 3 * deviation
+    assert gone.mean(1).min() > 0 and gone.mean(1).max() < 1
+
+
 def test_guidance_of_one_is_the_model_and_of_zero_hears_nothing():
     model = make()
     noise = torch.randn(2, 3, 8, 8, generator=generator(2))
