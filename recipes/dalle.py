@@ -20,8 +20,8 @@ from mmdl_lib.lab import one_object as oo
 from mmdl_lib.metrics.best_of_n import best_of_n
 from mmdl_lib.pretrained import small
 
-PICTURES, CAPTIONED = 4000, 64_000
-STEPS = {"dvae": (400, 300), "short": (60, 60), "dalle": 4000}
+PICTURES, BRIEF = 4000, "large-object-brief"
+STEPS = {"dvae": (400, 300), "short": (60, 60)}
 PROMPTS, MORE = 96, 480
 DRAWS = {
     "scale 1": {"tries": 16},
@@ -38,9 +38,9 @@ def codes(seed: int, *, begun: bool) -> dict:
     return oo.reconstruction(model, seed=2000 + seed)
 
 
-def draws(seed: int, *, tries: int, **how) -> dict:
+def draws(seed: int, *, tries: int, weights: str = oo.WEIGHTS, **how) -> dict:
     """Several drafts for each caption; CLIP chooses, or the truth."""
-    dalle, dvae = small.load("dalle", oo.WEIGHTS), small.load("dvae", oo.WEIGHTS)
+    dalle, dvae = small.load("dalle", weights), small.load("dvae", oo.WEIGHTS)
     asked = oo.sample(lab.short(PROMPTS, least=8), seed=3000 + seed)
     liked, true, color = oo.judged(
         *(dalle, dvae, asked), tries=tries, generator=generator(seed), **how
@@ -57,6 +57,8 @@ def draws(seed: int, *, tries: int, **how) -> dict:
         found |= {
             "first three": shown[4] - shown[1],
             "next twelve": shown[16] - shown[4],
+            "gain": shown[8] - shown[1],
+            "to gain": found["by the truth"][8] - found["by the truth"][1],
         }
     return found
 
@@ -76,27 +78,37 @@ def dalle() -> dict:
 
     The seconds are those of the core, whatever else it had to do.
     """
-    began = time.process_time()
-    scenes = oo.sample(lab.short(CAPTIONED, least=200), seed=3)
-    dvae = small.load("dvae", oo.WEIGHTS)
     build = record.folder().parent / "_build"
     kept = None if lab.smoke() else build / "dalle_large-object.pt"
-    how = {"steps": STEPS["dalle"], "model": dvae, "checkpoint": kept}
-    model, history = oo.dalle(0, scenes, **how)
-    lab.save_weights(model, "dalle", oo.WEIGHTS, words=oo.tokenizer().words)
-    size = sum(p.numel() for p in model.parameters())
-    curve = {k: lab.means(v, 50) for k, v in history.losses.items()}
-    found = {"params": size, "seconds": round(time.process_time() - began)}
-    found["curve"] = curve
+    began, how = time.process_time(), {"schedule": oo.held, "checkpoint": kept}
+    model, found, scenes = _dalle(64_000, oo.WEIGHTS, steps=4000, **how)
+    found["seconds"] = round(time.process_time() - began)
     few = torch.arange(lab.short(1000, least=8))
     for name, of in {"learned": scenes, "new": oo.sample(1000, seed=4)}.items():
-        found[f"picture, {name}"] = _picture(model, dvae, of[few])
+        found[f"picture, {name}"] = _picture(model, of[few])
     return found
 
 
+def brief_dalle() -> dict:
+    """A narrower DALL-E that learned for less than a third of the steps."""
+    return _dalle(12_000, BRIEF, steps=1200, width=96, heads=3)[1]
+
+
+def _dalle(captioned: int, name: str, **how):
+    scenes = oo.sample(lab.short(captioned, least=200), seed=3)
+    dvae = small.load("dvae", oo.WEIGHTS)
+    model, history = oo.dalle(0, scenes, model=dvae, **how)
+    lab.save_weights(model, "dalle", name, words=oo.tokenizer().words)
+    size = sum(p.numel() for p in model.parameters())
+    curve = {k: lab.means(v, 50) for k, v in history.losses.items()}
+    found = {"params": size, "seconds": round(history.seconds), "curve": curve}
+    return model, found, scenes
+
+
 @torch.no_grad()
-def _picture(model, dvae, scenes) -> float:
+def _picture(model, scenes) -> float:
     """Nats a code."""
+    dvae = small.load("dvae", oo.WEIGHTS)
     tokens, mask = oo.tokenizer()(oo.texts(scenes))
     batch = {"tokens": tokens, "mask": mask}
     batch["codes"] = oo.encoded(dvae, scenes.render(oo.SIDE))
@@ -138,8 +150,16 @@ LAB = lab.Lab(
             "from scratch": partial(codes, begun=False),
         },
         "draws": {name: partial(draws, **how) for name, how in DRAWS.items()},
+        "brief": {
+            name: partial(draws, weights=BRIEF, **how) for name, how in DRAWS.items()
+        },
     },
-    once={"dvae": dvae, "dalle": dalle, "faults": faults},
+    once={
+        "dvae": dvae,
+        "dalle": dalle,
+        "brief_dalle": brief_dalle,
+        "faults": faults,
+    },
     claims=lab.read_claims(__file__),
     least=6,
 )

@@ -5,6 +5,7 @@ tokens has words for every 2 x 2 pixels and a Transformer learns it in minutes. 
 program that reads pictures and our CLIP see them with every pixel four times.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -129,6 +130,7 @@ def dalle(
     *,
     steps: int,
     model: DVAE,
+    schedule: Callable[[int, int], float] | None = None,
     checkpoint: str | Path | None = None,
     **changes,
 ) -> tuple[DALLE, History]:
@@ -139,7 +141,7 @@ def dalle(
         scenes: what it learns from.
         steps: of 32 rows.
         model: the dVAE whose codes it learns.
-        checkpoint: as in `mmdl_lib.train.fit`.
+        schedule, checkpoint: as in `mmdl_lib.train.fit`.
         changes: in its config.
     """
     torch.manual_seed(seed)
@@ -149,7 +151,7 @@ def dalle(
     net = DALLE(type(config)(**{**vars(config), **changes}))
     codes = encoded(model, scenes.render(SIDE))
     batches = runs.rows(32, seed, change=_silent, tokens=tokens, mask=mask, codes=codes)
-    options = {"schedule": held, "checkpoint": checkpoint, "every": 250}
+    options = {"schedule": schedule, "checkpoint": checkpoint, "every": 250}
     history = runs.train(net, batches, steps=steps, lr=2e-3, seed=seed, **options)
     return net.eval(), history
 
