@@ -89,6 +89,8 @@ def test_a_page_on_a_phone(visit, serious, address, name):
     }
     heaviest = sorted(weights.items(), key=lambda item: -item[1])[:5]
     assert name in weights and sum(weights.values()) <= MEGABYTE, heaviest
+    # the whole book's search index is for the search page alone
+    assert ("searchindex.js" in weights) == (name == "search.html")
 
 
 @pytest.mark.parametrize("name", PAGES + OTHERS)
