@@ -7,6 +7,10 @@ argument, ours and the peer's; `@case(name)` enters it into `CASES`. Each is run
 warm up and timed `RUNS` times, in turns, so that a busy machine slows both; the fastest
 run counts. Memory is what Python and NumPy allocate at the peak, above what was there
 before, seen by `tracemalloc` in a run of its own.
+
+The first lines have no peer: all measures of section 3.2 for the pictures of its 500
+prompts, in seconds of one core, which other work on the machine disturbs little. They
+are printed alone by the name "prompts".
 """
 
 import random
@@ -17,6 +21,7 @@ import tracemalloc
 from collections.abc import Callable
 
 N, RUNS, LIMIT = 5_000, 3, 1.5
+SCORED = 5.0  # seconds in which 500 pictures should be scored
 CASES: dict[str, Callable] = {}
 
 
@@ -245,15 +250,51 @@ def _():
     return lambda: vqa.vqa_accuracy(said, people), peer
 
 
+def prompts() -> float:
+    """Print and return the seconds that the pictures of 500 prompts take.
+
+    Real pictures with noise, so that there is something to read. What the real pictures
+    of the comparison look like is computed once, before.
+    """
+    import torch
+
+    from mmdl_lib.core import generator
+    from mmdl_lib.data.shapes import to_float
+    from mmdl_lib.lab import text_to_image as t2i
+    from mmdl_lib.metrics.faithfulness import faithfulness
+
+    torch.set_num_threads(1)
+    scenes = t2i.prompts().scenes
+    image = to_float(scenes.render())
+    noise = torch.randn(image.shape, generator=generator(0)) / 10
+    image = (image + noise).clamp(-1, 1)
+    t2i.real()
+    found = {"faithfulness": lambda: faithfulness(image, scenes)}
+    found["all measures"] = lambda: t2i.score(image)
+    for name, function in found.items():
+        spent = []
+        for _ in range(RUNS):
+            began = time.process_time()
+            function()
+            spent.append(time.process_time() - began)
+        print(f"500 prompts, {name:<19}{min(spent):>8.2f} s (limit {SCORED:g})")
+    return min(spent)
+
+
 def main(*names: str) -> int:
-    unknown = [name for name in names if name not in CASES]
+    unknown = [name for name in names if name not in (*CASES, "prompts")]
     if unknown:
-        raise SystemExit(f"expected some of {', '.join(CASES)}, got {unknown[0]!r}.")
+        known = ", ".join([*CASES, "prompts"])
+        raise SystemExit(f"expected some of {known}, got {unknown[0]!r}.")
+    late = (not names or "prompts" in names) and prompts() > SCORED
+    if names == ("prompts",):
+        return int(late)
+    names = tuple(name for name in names if name != "prompts")
     head = "".join(f"{word:>8}" for word in ("ours s", "peer s", "ratio"))
     print(f"{f'{N} items':<32}{head}{'our MB':>8}{'its MB':>8}")
     ratios = [compare(name) for name in names or CASES]
     print(f"at most {max(ratios):.2f} times the peer's time (limit {LIMIT})")
-    return int(max(ratios) > LIMIT)
+    return int(late or max(ratios) > LIMIT)
 
 
 if __name__ == "__main__":

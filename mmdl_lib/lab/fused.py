@@ -13,13 +13,14 @@ twentieths are apart.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmdl_lib.borders import check_choice
+from mmdl_lib.borders import check_choice, check_number, check_same_length
 from mmdl_lib.data import word_pictures, words
 from mmdl_lib.lab.grounded import fold, part
 from mmdl_lib.metrics.spearman import spearman
@@ -131,3 +132,75 @@ def ppmi_bags(some: Sequence[str], known: Sequence[str]) -> Float[Tensor, "n k"]
     """Bags weighed by PPMI; what is by chance is counted on all known words."""
     place = {word: i for i, word in enumerate(known)}
     return shifted_ppmi(bags(known))[[place[word] for word in some]]
+
+
+class Directions(NamedTuple):
+    """Directions of a table of vectors, from some rows and for any others.
+
+    Attributes:
+        center: the mean of the rows.
+        axes: one column a direction.
+    """
+
+    center: Float[Tensor, " d"]
+    axes: Float[Tensor, "d k"]
+
+    def __call__(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        """What rows have of each direction."""
+        return (rows - self.center) @ self.axes
+
+
+def most(rows: Float[Tensor, "n d"], rank: int) -> Directions:
+    """The directions in which rows differ most (principal components)."""
+    check_number("rank", rank, 1, min(rows.shape), whole=True)
+    center = rows.mean(0)
+    axes = torch.linalg.svd(rows - center, full_matrices=False)[2][:rank].T
+    return Directions(center, axes)
+
+
+def shared(
+    text: Float[Tensor, "n d"],
+    image: Float[Tensor, "n m"],
+    rank: int,
+    *,
+    penalty: float | int = 1.0,
+) -> tuple[Directions, Directions, Float[Tensor, " k"]]:
+    """The directions that two tables share (canonical correlation analysis).
+
+    The first pair of directions has the largest correlation over the rows, the next one
+    the largest among what is left, and so on. A direction is as long as its
+    correlation, so that what is hardly shared counts for little.
+
+    Args:
+        text: a row a word.
+        image: a row for the same word.
+        rank: how many pairs.
+        penalty: added to the variance of every direction, in mean variances; it holds
+            back directions in which rows hardly differ.
+
+    Returns:
+        Directions of the text, of the image, and the correlations (with a penalty,
+        somewhat below them).
+
+    Raises:
+        ValueError: other numbers of rows, too large a rank, a penalty below zero.
+    """
+    check_same_length(text=text, image=image)
+    check_number("rank", rank, 1, min(*text.shape, image.shape[1]), whole=True)
+    check_number("penalty", penalty, 0)
+    centers = text.mean(0), image.mean(0)
+    x, y = text - centers[0], image - centers[1]
+    evened = [_evened(rows, penalty) for rows in (x, y)]
+    # both tables with even variances; singular values are the correlations
+    u, s, v = torch.linalg.svd(evened[0] @ (x.T @ y / len(x)) @ evened[1])
+    one, other = (
+        Directions(center, root @ side[:, :rank] * s[:rank])
+        for center, root, side in zip(centers, evened, (u, v.T), strict=True)
+    )
+    return one, other, s[:rank]
+
+
+def _evened(rows: Tensor, penalty: float | int) -> Tensor:
+    """The inverse square root of the covariance of centered rows."""
+    spread, axes = torch.linalg.eigh(rows.T @ rows / len(rows))
+    return axes @ torch.diag((spread + penalty * spread.mean()) ** -0.5) @ axes.T

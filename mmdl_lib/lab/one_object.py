@@ -5,7 +5,9 @@ tokens has words for every 2 x 2 pixels and a Transformer learns it in minutes. 
 program that reads pictures and our CLIP see them with every pixel four times.
 """
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -117,8 +119,20 @@ def encoded(model: DVAE, image: Tensor) -> Int[Tensor, "b n"]:
         return torch.cat([model.encode(to_float(p)) for p in image.split(500)])
 
 
+def held(step: int, steps: int) -> float:
+    """The rate's share: up in 200 steps, held, and down to zero in the last quarter."""
+    return min(1.0, (step + 1) / 200, 4 * (1 - step / steps))
+
+
 def dalle(
-    seed: int, scenes: Scenes, *, steps: int, model: DVAE, **changes
+    seed: int,
+    scenes: Scenes,
+    *,
+    steps: int,
+    model: DVAE,
+    schedule: Callable[[int, int], float] | None = None,
+    checkpoint: str | Path | None = None,
+    **changes,
 ) -> tuple[DALLE, History]:
     """A DALL-E, trained on captions and codes of scenes.
 
@@ -127,6 +141,7 @@ def dalle(
         scenes: what it learns from.
         steps: of 32 rows.
         model: the dVAE whose codes it learns.
+        schedule, checkpoint: as in `mmdl_lib.train.fit`.
         changes: in its config.
     """
     torch.manual_seed(seed)
@@ -136,7 +151,8 @@ def dalle(
     net = DALLE(type(config)(**{**vars(config), **changes}))
     codes = encoded(model, scenes.render(SIDE))
     batches = runs.rows(32, seed, change=_silent, tokens=tokens, mask=mask, codes=codes)
-    history = runs.train(net, batches, steps=steps, lr=2e-3, seed=seed)
+    options = {"schedule": schedule, "checkpoint": checkpoint, "every": 250}
+    history = runs.train(net, batches, steps=steps, lr=2e-3, seed=seed, **options)
     return net.eval(), history
 
 
@@ -199,9 +215,23 @@ def judged(
 
 def right(image: Tensor, asked: Scenes) -> tuple[Tensor, Tensor]:
     """Whether each picture shows one object of the asked color and shape, or color."""
-    both, color = [], []
-    for seen, wanted in zip(asked.seen_in(image), asked.things(), strict=True):
-        one = len(seen) == 1
-        color.append(one and seen[0].color == wanted[0].color)
-        both.append(color[-1] and seen[0].shape == wanted[0].shape)
+    found = faults(image, asked)
+    both, color = ([x in kinds for x in found] for kinds in (("",), ("", "shape")))
     return torch.tensor(both).float(), torch.tensor(color).float()
+
+
+def faults(image: Tensor, asked: Scenes) -> list[str]:
+    """What is wrong with each picture; an empty text where nothing is.
+
+    A picture may have "no object" or "several objects", and an object another "shape",
+    another "color", or another "color and shape".
+    """
+    found = []
+    for seen, wanted in zip(asked.seen_in(image), asked.things(), strict=True):
+        if len(seen) != 1:
+            found.append("several objects" if seen else "no object")
+            continue
+        one, other = seen[0], wanted[0]
+        wrong = [k for k in ("color", "shape") if getattr(one, k) != getattr(other, k)]
+        found.append(" and ".join(wrong))
+    return found

@@ -43,7 +43,13 @@ from torch import Tensor, nn
 
 from mmdl_lib.borders import check_integers, check_mask
 from mmdl_lib.core import Config, Model
-from mmdl_lib.models.gan_int_cls import GANINTCLS, down, mismatched, same_text
+from mmdl_lib.models.gan_int_cls import (
+    GANINTCLS,
+    check_pictures,
+    down,
+    mismatched,
+    same_text,
+)
 from mmdl_lib.models.stackgan import Augmentation, Residual, divergence, doubled
 
 
@@ -272,6 +278,7 @@ class AttnGAN(Model):
     PRESETS = {
         "tiny": AttnGANConfig(**_TINY),
         "one": AttnGANConfig(**_ONE),
+        "shapes": AttnGANConfig(**_ONE | {"image_size": 32}),
         "paper": AttnGANConfig(),
     }
     STAGES = (("damsm",), ("discriminator", "generator"))
@@ -311,15 +318,19 @@ class AttnGAN(Model):
         """e-bar; errors as `read`."""
         return self.read(tokens, mask).sentence
 
-    def draw(self, read: Read, generator: torch.Generator | None = None):
-        """Pictures of all sizes, the smallest first, and the condition's Gaussian."""
+    def hidden(self, read: Read, generator: torch.Generator | None = None):
+        """Cells of all sizes, the smallest first, and the condition's Gaussian."""
         gaussian = self.augment(read.sentence)
         size = (len(read.sentence), self.config.noise)
         noise = torch.randn(size, generator=generator, device=read.sentence.device)
-        h = self.start(noise, gaussian.draw(generator))
-        hidden = [h]
+        hidden = [self.start(noise, gaussian.draw(generator))]
         for refine in self.refine:
             hidden.append(refine(hidden[-1], read))
+        return hidden, gaussian
+
+    def draw(self, read: Read, generator: torch.Generator | None = None):
+        """Pictures of all sizes, the smallest first, and the condition's Gaussian."""
+        hidden, gaussian = self.hidden(read, generator)
         pairs = zip(self.paint, hidden, strict=True)
         return [paint(h).tanh() for paint, h in pairs], gaussian
 
@@ -340,6 +351,7 @@ class AttnGAN(Model):
         generator: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
         """One phase's loss; keys `image`, `tokens` and `mask`."""
+        check_pictures(batch["image"], self.config.image_size)
         read = self.read(batch["tokens"], batch["mask"])
         same = same_text(batch["tokens"], batch["mask"])
         if phase == "damsm":
@@ -353,8 +365,7 @@ class AttnGAN(Model):
         other = mismatched(same, generator=generator)
         terms = []
         for judge, fake in self.paired(pictures):
-            size = fake.shape[-2:]
-            real = F.interpolate(batch["image"], size, mode="area")
+            real = F.interpolate(batch["image"], fake.shape[-2:], mode="area")
             terms.append(self.told(judge, real, fake, read.sentence, other))
         return {"loss": sum(terms)}
 

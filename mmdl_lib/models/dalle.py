@@ -64,8 +64,8 @@ class DALLEConfig(Config):
 
 
 def _small(**changes) -> DALLEConfig:
-    sizes = {"vocab": 38, "text": 8, "codes": 256, "grid": 8, "width": 96, "depth": 3}
-    sizes |= {"heads": 3, "attention": "full"}
+    sizes = {"vocab": 38, "text": 8, "codes": 256, "grid": 8, "width": 128, "depth": 3}
+    sizes |= {"heads": 4, "attention": "full"}
     return DALLEConfig(**sizes | changes)
 
 
@@ -161,7 +161,7 @@ class DALLE(Model):
             attention="sparse", kernel=3,
         ),
         "large-object": _small(),
-        "shapes": _small(text=18, width=128, heads=4),
+        "shapes": _small(text=18),
         "12B": DALLEConfig(),
     }  # fmt: skip
     LEARNED = {"main": 0.9}
@@ -289,7 +289,11 @@ class DALLE(Model):
                 what guidance needs.
             phase: there is one.
             generator: not used: nothing is random.
+
+        Raises:
+            ValueError: as `filled`, or codes that the codebook lacks.
         """
+        self._check(batch["codes"])
         words = self.filled(batch["tokens"], batch["mask"])
         if "silent" in batch:
             words = torch.where(batch["silent"][:, None], self.pads(), words)

@@ -41,7 +41,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_integers, check_mask
+from mmdl_lib.borders import check_image, check_integers, check_mask
 from mmdl_lib.core import Config, Model
 
 
@@ -155,6 +155,23 @@ class Discriminator(nn.Module):
         """The same for a picture that was looked at before."""
         text = self.squeeze(embedding)[:, :, None, None].expand(-1, -1, 4, 4)
         return self.judge(torch.cat([cells, text], 1))
+
+
+def check_pictures(image: Float[Tensor, "b 3 h w"], side: int) -> None:
+    """Check what a batch shows.
+
+    Raises:
+        ValueError: pictures of another side, pixels out of range, or one row alone.
+    """
+    check_image(image)
+    if tuple(image.shape[2:]) != (side, side):
+        size = tuple(image.shape[2:])
+        raise ValueError(f"image expected {side} x {side} pixels, got {size}.")
+    if len(image) < 2:
+        raise ValueError(
+            f"image expected at least 2 rows for BatchNorm and wrong pairs, got "
+            f"{len(image)}."
+        )
 
 
 def same_text(
@@ -320,7 +337,12 @@ class GANINTCLS(Model):
         phase: str = "generator",
         generator: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
-        """One phase's loss; keys `image`, `tokens` and `mask`."""
+        """One phase's loss; keys `image`, `tokens` and `mask`.
+
+        Raises:
+            ValueError: as `encode_text` and `check_pictures`.
+        """
+        check_pictures(batch["image"], self.config.image_size)
         c, text = self.config, self.encode_text(batch["tokens"], batch["mask"])
         same = same_text(batch["tokens"], batch["mask"])
         if phase == "embedding":

@@ -24,7 +24,8 @@ arXiv 1612.03242.
 - Mean and log-variance are a linear layer's halves. In the released code a ReLU comes
   between, which leaves no negative mean and no deviation below 1.
 - Text encoder, discriminators and their GroupNorm are those of our GAN-INT-CLS.
-- Our sizes: 8 x 8 and 16 x 16 instead of 64 x 64 and 256 x 256.
+- Our sizes: 8 x 8 and 16 x 16, or 16 x 16 and 32 x 32, instead of 64 x 64 and
+  256 x 256.
 
 **Builds on** `gan_int_cls` (text encoder, discriminator, the three pairs)
 """
@@ -45,6 +46,7 @@ from mmdl_lib.models.gan_int_cls import (
     Discriminator,
     GANINTCLSConfig,
     TextEncoder,
+    check_pictures,
     discriminator_loss,
     down,
     joint_loss,
@@ -219,6 +221,7 @@ class StackGAN(Model):
         "tiny": _small(**_TINY),
         "tiny-plain": _small(**_TINY, augment=False),
         "one": _small(weight=0.125),  # 2 / 16, as in the released code
+        "shapes": _small(image_size=32, small_size=16, text=96, weight=0.125),
         "paper": StackGANConfig(),
     }
     STAGES = (
@@ -293,6 +296,7 @@ class StackGAN(Model):
     ) -> dict[str, Tensor]:
         """One phase's loss; keys `image`, `tokens` and `mask`."""
         c, image = self.config, batch["image"]
+        check_pictures(image, c.image_size)
         text = self.encode_text(batch["tokens"], batch["mask"])
         same = same_text(batch["tokens"], batch["mask"])
         if phase == "embedding":

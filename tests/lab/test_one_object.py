@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmdl_lib.core import generator
+from mmdl_lib.data import shapes
 from mmdl_lib.data.shapes import to_float
 from mmdl_lib.lab import one_object as oo
 from mmdl_lib.lab.image_measures import clip_image, clip_text
@@ -76,3 +77,25 @@ def test_what_is_left_after_codes_is_counted():
     for found in (before, after):
         assert 1 <= found["even"] <= found["codes"] <= 256
         assert 0 <= found["shape"] <= 1 and found["error"] > 0
+
+
+def test_what_is_wrong_with_a_picture_is_named(scenes):
+    few = scenes[torch.arange(20)]
+    image = oo.larger(to_float(few.render(oo.SIDE)))
+    assert oo.faults(image, few) == 20 * [""]
+    other = {k: (getattr(few, k) + 1) % 8 for k in ("color", "shape")}
+    for name in other:
+        wanted = replace(few, **{name: other[name]})
+        assert oo.faults(image, wanted) == 20 * [name]
+    assert oo.faults(image, replace(few, **other)) == 20 * ["color and shape"]
+    empty = image[:, :, :1, :1].expand_as(image)
+    assert oo.faults(empty, few) == 20 * ["no object"]
+    two = to_float(shapes.sample(20, seed=1, objects=2, sizes="small").render(32))
+    assert oo.faults(two, few) == 20 * ["several objects"]
+
+
+def test_the_rate_rises_is_held_and_ends_at_nothing():
+    rate = [oo.held(step, 4000) for step in range(4000)]
+    assert rate[0] == 1 / 200 and rate[99] == 0.5
+    assert set(rate[199:3001]) == {1.0}
+    assert rate[3500] == 0.5 and 0 < rate[-1] < 0.002

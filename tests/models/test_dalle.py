@@ -301,6 +301,8 @@ def test_bad_captions_and_codes_are_refused(as_a_reader):
     for words, given in bad.items():
         with pytest.raises(ValueError, match=words):
             model.logits(*given)
+        with pytest.raises(ValueError, match=words):
+            model.loss(dict(zip(("tokens", "mask", "codes"), given, strict=True)))
     with pytest.raises(ValueError, match="scale expected"):
         model.sample(tokens, mask, scale=-1)
     with pytest.raises(ValueError, match="kind expected"):

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 
 from mmdl_lib.core import generator
 from mmdl_lib.models import gan_int_cls
+from mmdl_lib.models.attngan import AttnGAN
 from mmdl_lib.models.gan_int_cls import GANINTCLS, discriminator_loss, joint_loss
+from mmdl_lib.models.stackgan import StackGAN
 
 
 def make(name="tiny"):
@@ -94,6 +96,23 @@ def test_padding_is_no_word():
     mask = torch.tensor([[1, 0], [1, 0], [1, 1]]).bool()
     expected = torch.tensor([[1, 1, 0], [1, 1, 0], [0, 0, 1]]).bool()
     assert torch.equal(gan_int_cls.same_text(tokens, mask), expected)
+
+
+@pytest.mark.parametrize("kind", [GANINTCLS, StackGAN, AttnGAN])
+def test_one_row_and_other_pictures_are_refused_in_one_sentence(kind, as_a_reader):
+    torch.manual_seed(0)
+    model = kind.from_preset("tiny")
+    batch = kind.example_batch(model.config, 4, generator=generator(1))
+    image, one = batch["image"], {key: value[:1] for key, value in batch.items()}
+    bad = {
+        "image expected at least 2 rows for BatchNorm": one,
+        "image expected 16 x 16 pixels, got": batch | {"image": image[..., 1:]},
+        "image expected pixels in": batch | {"image": image * 3},
+    }
+    for words, given in bad.items():
+        for phase in model.phases():
+            with pytest.raises(ValueError, match=words):
+                model.loss(given, phase=phase)
 
 
 def test_a_batch_that_says_one_thing_is_refused(as_a_reader):

@@ -215,3 +215,20 @@ def test_bad_input_is_refused(as_a_reader):
             model.scores(*given)
     with pytest.raises(ValueError, match="scale expected"):
         model.sample(tokens, mask, scale=-1)
+
+
+def test_captions_are_left_out_row_by_row_as_often_as_the_config_says():
+    torch.manual_seed(0)
+    model, seen, read = Parti.from_preset("tiny").eval(), [], Parti.read
+
+    def note(tokens, mask, empty=None):
+        seen.append(empty)
+        return read(model, tokens, mask, empty)
+
+    model.read = note
+    batch = Parti.example_batch(model.config, 64)
+    for seed in range(6):
+        model.loss(batch, generator=torch.Generator().manual_seed(seed))
+    gone = torch.stack(seen).double()
+    assert abs(gone.mean() - 0.5) < 3 * (0.25 / gone.numel()) ** 0.5
+    assert gone.mean(1).min() > 0 and gone.mean(1).max() < 1

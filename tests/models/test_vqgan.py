@@ -66,6 +66,26 @@ def test_the_adaptive_weight_is_the_ratio_of_the_lengths_of_two_gradients():
     assert not weight.requires_grad
 
 
+def balanced(name):
+    """Length of the adversary's part of a layer's gradient, by that of the rest."""
+    model = make()
+    model.codebook.eval()  # codes that move would change the gradient, too
+    # loud enough that delta is small beside the gradient
+    model.discriminator.steps[-1].weight.data *= 100
+    found = {}
+    for share in (1.0, 0.0):
+        model.config = replace(model.config, adversarial=share)
+        learned(model)
+        found[share] = dict(model.decoder.named_parameters())[name].grad.clone()
+    return ((found[1.0] - found[0.0]).norm() / found[0.0].norm()).item()
+
+
+def test_the_weight_is_measured_at_the_last_layer_of_the_decoder():
+    weights = [n for n, p in make().decoder.named_parameters() if p.ndim == 4]
+    assert balanced(weights[-1]) == pytest.approx(1, abs=0.005)
+    assert abs(balanced(weights[0]) - 1) > 0.015
+
+
 def test_the_weight_is_never_above_ten_thousand():
     last, judged, fooled = toy()
     assert adaptive_weight(judged, 1e-12 * fooled, last) == 1e4

@@ -47,7 +47,7 @@ from mmdl_lib.data.shapes.questions import (
     questions,
     run_program,
 )
-from mmdl_lib.data.shapes.reading import STYLES_READ, Seen, read
+from mmdl_lib.data.shapes.reading import STYLES_READ, Seen, color_map, read
 from mmdl_lib.data.shapes.sampling import sample
 from mmdl_lib.data.shapes.scenes import (
     HELD_OUT,
@@ -84,6 +84,7 @@ __all__ = [
     "alt_words",
     "caption_words",
     "captions",
+    "color_map",
     "foil_words",
     "foils",
     "narrative_words",

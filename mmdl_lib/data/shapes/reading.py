@@ -69,6 +69,23 @@ def read(image: Tensor) -> list[list[Seen]]:
     Raises:
         ValueError: another shape, another type, or floats outside [-1, 1].
     """
+    seen = color_map(image)
+    picture, patch = _patches(seen)
+    found = [[] for _ in range(len(image))]
+    if len(picture):
+        color = torch.where(patch, seen[picture], -1).amax((1, 2))
+        rows = zip(picture.tolist(), color.tolist(), *_fit(patch), strict=True)
+        for number, color, shape, size, x, y, overlap in rows:
+            names = SHAPES[shape], COLORS[color], SIZES[size]
+            found[number].append(Seen(*names, x, y, overlap))
+    return [sorted(seen, key=lambda thing: thing.x) for seen in found]
+
+
+def color_map(image: Tensor) -> Int[Tensor, "b 32 32"]:
+    """Index into `COLORS` of each pixel at 32 x 32, -1 where there is ground.
+
+    Args and errors as in `read`.
+    """
     if image.is_floating_point():
         check_image(image)
     else:
@@ -90,15 +107,7 @@ def read(image: Tensor) -> list[list[Seen]]:
     # no product of matrices, whose rounding is a global setting
     hue = sum(unit[:, c] * from_gray[:, None, c] for c in range(3)).argmax(1)
     solid = from_gray.norm(dim=1) > COLORED * length[hue]
-    picture, patch = _patches(torch.where(solid, hue, -1))
-    found = [[] for _ in range(len(image))]
-    if len(picture):
-        color = torch.where(patch, hue[picture], -1).amax((1, 2))
-        rows = zip(picture.tolist(), color.tolist(), *_fit(patch), strict=True)
-        for number, color, shape, size, x, y, overlap in rows:
-            names = SHAPES[shape], COLORS[color], SIZES[size]
-            found[number].append(Seen(*names, x, y, overlap))
-    return [sorted(seen, key=lambda thing: thing.x) for seen in found]
+    return torch.where(solid, hue, -1)
 
 
 def _patches(color: Int[Tensor, "b 32 32"]) -> tuple[Tensor, Tensor]:
