@@ -22,6 +22,7 @@ from mmdl_lib.pretrained import small
 PICTURES, FIRST, MAIN, ARM = 4000, 2000, 500, 120
 PROMPTS, GROWN, GROWTH = 96, 5, 60
 SCALES = (1, 2, 3)
+AUDIT = {"steps": 700, "first": 20, "n": 192}  # once more, longer, on other seeds
 LEDS = {"not led": 0, "led": 100}
 
 
@@ -76,14 +77,18 @@ def nets(seed: int, *, kind: str, factor: float | None = None) -> dict:
     return found | {"steps": steps}
 
 
-def bias(seed: int) -> dict:
-    """A world whose stars are red in half of the cases; pictures for "a star"."""
+def bias(seed: int, *, steps: int = ARM, first: int = 0, n: int = 96) -> dict:
+    """A world whose stars are red in half of the cases; n pictures for "a star".
+
+    `first` is added to the seed: a second question gets seeds that no one has seen.
+    """
+    seed = first + seed
     data, among = la.skewed(lab.short(PICTURES, least=200), seed=4000 + seed)
     model = _latent(seed, data["image"])
-    la.train(model, data, seed=seed, steps=ARM)
+    la.train(model, data, seed=seed, steps=steps)
     found = {"data": la.SKEW, "among all": among}
     for scale in SCALES:
-        seen = la.reds(model, seed=5000 + seed, scale=scale)
+        seen = la.reds(model, seed=5000 + seed, scale=scale, n=n)
         found[f"scale {scale}"] = seen["red"]
         found[f"readable {scale}"] = seen["readable"]
     return found
@@ -133,6 +138,7 @@ LAB = lab.Lab(
             "wide code": partial(nets, kind="latents", factor=1 / 0.18215),
         },
         "bias": bias,
+        "audit": partial(bias, **AUDIT),
         "growth": {f"{n} cut-outs": partial(growth, cuts=n) for n in (0, 8)},
         "gradients": gradients,
         "led": {name: partial(leds, scale=s) for name, s in LEDS.items()},
