@@ -180,7 +180,8 @@ def test_all_that_the_recipe_measures_is_stored(monkeypatch):
     assert set(whole) == {*made.once, "stamps"}
 
 
-def test_tables_and_pairs_show_what_was_measured():
+def test_tables_and_pairs_show_what_was_measured(monkeypatch):
+    monkeypatch.delenv("MMDL_RESULTS")
     found = results("real_pictures")["imagen"]
     rows = de.table(found)
     assert [row["draws"] for row in rows[:2]] == [de.ASKED, de.ASKED]
