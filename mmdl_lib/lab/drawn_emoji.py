@@ -46,6 +46,8 @@ FILES = {
     "dalle2": "emoji_dalle2.webp",
     "imagen": "emoji_imagen.webp",
     "latent_diffusion": "emoji_latent_diffusion.webp",
+    "gan_int_cls": "emoji_gan_int_cls.webp",
+    "dalle": "emoji_dalle.webp",
 }
 FOLDER = Path(emoji.__file__).parent / "_emoji_draws"
 
