@@ -94,7 +94,7 @@ def test_both_measures_of_a_model_ask_its_own_attention(scenes):
     found = word_looks.finds(model, scenes)
     assert 0 < found.own < 0.9 and found.pairs > 50
     trained = small.load("attngan", "shapes").eval()
-    assert word_looks.finds(trained, scenes).own > 0.95
+    assert word_looks.finds(trained, scenes).own > 0.9
 
 
 def test_other_numbers_of_rows_are_refused_in_one_sentence(given, as_a_reader):
