@@ -15,18 +15,17 @@ import re
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float, Int8
+from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from mmdl_lib import demos
 from mmdl_lib.data import words
 from mmdl_lib.data.words import Words
-from mmdl_lib.demos._export import webp, write
+from mmdl_lib.demos._export import quantize, webp, write
 
 OUT = demos.HERE / "words"
 SIZE = 5000
-LEVELS = 127
 ENDINGS = {"ies": "y", "es": "", "s": "", "ied": "y", "ed": "", "d": "", "ing": ""}
 ENDINGS |= {"ier": "y", "er": "", "r": "", "iest": "y", "est": "", "st": ""}
 LEFT_OUT = re.compile(
@@ -104,12 +103,6 @@ def choose(source: Words) -> list[str]:
         if any(stem in known for stem in stems(word)):
             found.add(word)
     return sorted(found, key=source.index.get)
-
-
-def quantize(vectors: Float[Tensor, "n d"]) -> Int8[Tensor, "n d"]:
-    """Directions in 8 bits: each row has a scale of its own, which nobody needs."""
-    scaled = vectors / vectors.abs().amax(1, keepdim=True)
-    return (scaled * LEVELS).round().to(torch.int8)
 
 
 def first_neighbors(vectors: Float[Tensor, "n d"]) -> Tensor:

@@ -134,7 +134,7 @@ def sample(
     Example:
         >>> birds = sample(2, seed=0)
         >>> birds.render().shape, birds.captions()[0][0]
-        (torch.Size([2, 3, 32, 32]), 'a large green bird')
+        (torch.Size([2, 3, 32, 32]), 'a small red bird')
     """
     check_number("n", n, 1, whole=True)
     check_number("seed", seed, -(2**63), 2**64 - 1, whole=True)

@@ -27,7 +27,7 @@ class BPE:
 
     Example:
         >>> BPE(["low low lower"], vocab=9).encode("lowlow")
-        ['▁low', 'l', 'o', 'w']
+        ['▁lo', 'w', 'lo', 'w']
     """
 
     def __init__(self, texts: Sequence[str], *, vocab: int):

@@ -196,9 +196,11 @@ class Pieces:
         """Ids between start and end, and where each comes from.
 
         Raises:
-            ValueError: no list of words, or a letter that no verse has.
+            ValueError: no list of words, an empty word, or a letter that no verse has.
         """
         check_texts("words", words)
+        if "" in words:
+            raise ValueError("words expected a letter in each, got an empty word.")
         if strange := sorted(set("".join(words)) - self.letters):
             raise ValueError(
                 f"words expected lowercase letters of {self.language} verses, got "

@@ -11,7 +11,7 @@ newswire and an encyclopedia of 2014 and before, unfiltered: it knows its slurs 
 prejudices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdl_lib.borders import check_number
+from mmdl_lib.borders import check_number, check_numbers, check_texts
 
 HERE = Path(__file__).parent
 GLOVE_WORDS = 30_000
@@ -58,7 +58,7 @@ class Words:
         Raises:
             KeyError: a word that is not here; the sentence names it.
         """
-        if isinstance(word, str):
+        if isinstance(word, str) or not isinstance(word, Iterable):
             return self.value[self._row(word)]
         return self.value[[self._row(one) for one in word]]
 
@@ -77,9 +77,12 @@ class Words:
             without: words that are no answer.
 
         Raises:
-            ValueError: a query of another width, or fewer words than asked for.
+            ValueError: a query that is no vector of this width, such as a word, or
+                fewer words than asked for.
         """
+        check_texts("without", without, least=0)
         check_number("n", n, 1, len(self) - len(set(without)), whole=True)
+        check_numbers("query", query, "d")
         if query.shape != self.value.shape[1:]:
             width = self.value.shape[1]
             raise ValueError(f"query expected {width} numbers, got {len(query)}.")

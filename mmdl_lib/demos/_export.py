@@ -1,4 +1,4 @@
-"""What the recipes of the demos share: networks as ONNX, pictures, complete files."""
+"""What the recipes of the demos share: nets as ONNX, vectors, pictures, whole files."""
 
 import base64
 import io
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import UInt8
+from jaxtyping import Float, Int8, UInt8
 from PIL import Image
 from torch import Tensor, nn
 
@@ -72,6 +72,12 @@ def _halve(graph) -> None:
     nodes = casts + list(graph.node)
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def quantize(vectors: Float[Tensor, "n d"]) -> Int8[Tensor, "n d"]:
+    """Directions in 8 bits: each row has a scale of its own, which nobody needs."""
+    scaled = vectors / vectors.abs().amax(1, keepdim=True)
+    return (scaled * 127).round().to(torch.int8)
 
 
 def pixels(image: UInt8[Tensor, "c h w"]) -> str:

@@ -1,8 +1,8 @@
 """Real pictures for the models of section 3.2: emoji, their names, and measures.
 
 OpenMoji's drawings, 32 x 32, with the names that Unicode gives them. Of the names a
-model may hear only words that stand in a name of a training picture, unless its reader
-has learned words elsewhere. What it draws is compared with pixels alone, never by CLIP.
+model hears only words that stand in a name of a training picture. What it draws is
+compared with pixels alone, never by CLIP.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from mmdl_lib.borders import check_choice
@@ -43,8 +43,6 @@ PROMPTS = tuple(name for group in SHOWN.values() for name in group)
 FILES = {
     "real": "emoji_real.webp",
     "glide": "emoji_glide.webp",
-    "dalle2": "emoji_dalle2.webp",
-    "imagen": "emoji_imagen.webp",
     "latent_diffusion": "emoji_latent_diffusion.webp",
     "gan_int_cls": "emoji_gan_int_cls.webp",
     "dalle": "emoji_dalle.webp",
@@ -92,23 +90,8 @@ def glove() -> words.Words:
 
 
 def readable(name: str) -> list[str]:
-    """Words of a name that GloVe knows."""
+    """Words of a name that GloVe knows, so that other readers can be asked, too."""
     return [word for word in split(name) if word in glove()]
-
-
-def read(texts: list[str]) -> tuple[Float[Tensor, "b t e"], Bool[Tensor, "b t"]]:
-    """What GloVe, a frozen reader of single words, says of texts.
-
-    Raises:
-        ValueError: a text without any word that GloVe knows.
-    """
-    found = [readable(text) for text in texts]
-    if not all(found):
-        text = texts[[bool(one) for one in found].index(False)]
-        raise ValueError(f"expected texts with a word that GloVe knows, got {text!r}.")
-    rows = [glove()[one] for one in found]
-    mask = torch.arange(max(map(len, rows))) < torch.tensor([[len(r)] for r in rows])
-    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), mask
 
 
 class Asked(NamedTuple):
@@ -124,16 +107,15 @@ def asked(kind: str, count: int = ASKED) -> Asked:
 
     Args:
         kind: "known": of training pictures; "new": of held-out ones, with at least a
-            word that training has shown; "unheard": of held-out ones, all of whose
-            words are new but which GloVe knows.
+            word that training has shown.
         count: the most of them.
     """
-    check_choice("kind", kind, ("known", "new", "unheard"))
+    check_choice("kind", kind, ("known", "new"))
     data = world("train" if kind == "known" else "test")
     rows = []
     for i in torch.randperm(len(data.code), generator=generator(17)).tolist():
         name = names(data)[i]
-        if readable(name) and bool(heard(name)) == (kind != "unheard"):
+        if readable(name) and heard(name):
             rows.append(i)
     rows = rows[: short(count, least=8)]
     pick = [names(data)[i] for i in rows], data.image[rows]
@@ -222,15 +204,14 @@ def near(image: Float[Tensor, "b 3 h w"]) -> dict[str, float]:
     }
 
 
-def measured(draw: Callable[[list[str]], Tensor], *kinds: str) -> dict:
+def measured(draw: Callable[[list[str]], Tensor]) -> dict:
     """All measures of a model.
 
     Args:
         draw: pictures in [-1, 1] for names.
-        kinds: of `asked`.
     """
     found = {}
-    for kind in kinds:
+    for kind in ("known", "new"):
         said, image, group = asked(kind)
         drawn, real = draw(said), to_float(image)
         values = {"names": len(said), "own": nearer(drawn, real, group)}
@@ -308,15 +289,13 @@ def pairs(kind: str) -> UInt8[Tensor, "n 3 s w"]:
 def table(found: dict) -> list[dict]:
     """What `measured` says of a model, as rows for readers."""
     kinds = {"known": "names of training pictures", "new": "names held out"}
-    kinds |= {"unheard": "names held out, all words new"}
     rows = []
     for kind, label in kinds.items():
-        if kind in found:
-            one = found[kind]
-            row = {"asked for": label, "draws": one["names"]}
-            row |= {"own emoji nearer": round(one["own"], 2)}
-            row |= {"drawn for another name": round(one["other"], 2)}
-            rows.append(row | {"like a training picture": round(one["alike"], 2)})
+        one = found[kind]
+        row = {"asked for": label, "draws": one["names"]}
+        row |= {"own emoji nearer": round(one["own"], 2)}
+        row |= {"drawn for another name": round(one["other"], 2)}
+        rows.append(row | {"like a training picture": round(one["alike"], 2)})
     for kind, things in {"painted": PAINTED, "plain": PLAIN}.items():
         count = len(things) * len(COLORS) * DRAWS
         row = {"asked for": f"{len(COLORS)} colors of {', '.join(things)}"}

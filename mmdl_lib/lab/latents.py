@@ -347,7 +347,7 @@ def sharpened(told: float, among_all: float, scale: float) -> float:
         scale: of the guidance.
 
     Example:
-        >>> round(sharpened(0.5, 0.2, 1), 2), round(sharpened(0.5, 0.2, 2), 2)
+        >>> round(sharpened(0.5, 0.2, 1.0), 2), round(sharpened(0.5, 0.2, 2.0), 2)
         (0.5, 0.8)
     """
     one = told**scale / among_all ** (scale - 1)

@@ -240,7 +240,7 @@ class Bahdanau(Translator, Model):
         Raises:
             ValueError: as `check_tokens` and `check_source`.
         """
-        check_tokens(tokens, self.config.vocab)
+        check_tokens(tokens, self.config.vocab, source=source)
         memory = self.memory(source, source_mask)
         return self._walk(tokens, self.first(memory), memory)[1]
 

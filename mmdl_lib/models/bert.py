@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_integers, check_mask, check_number
+from mmdl_lib.borders import check_flags, check_integers, check_mask, check_number
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.nn import LearnedPositions, PostNormBlock, Transformer
 
@@ -91,11 +91,12 @@ def hide(
         generator: where the randomness comes from.
 
     Raises:
-        ValueError: a share outside of (0, 1].
+        ValueError: a share outside of (0, 1], or `words` that are no flags.
 
     Source: section 3.1, task #1, and appendix A.1.
     """
     check_number("share", share, high=1, above=0)
+    check_flags("words", words, tokens.shape)
     size = {"size": tokens.shape, "device": tokens.device}
     order = torch.rand(**size, generator=generator).masked_fill(~words, 2.0)
     rank = order.argsort(1).argsort(1)
@@ -234,7 +235,8 @@ class BERT(Model):
         """Arguments and errors as in `hidden`.
 
         Raises:
-            ValueError: also no tokens, unknown ones, or a third segment.
+            ValueError: also no tokens, unknown ones, padding in front of real ones, or
+                a third segment.
         """
         check_integers("tokens", tokens, 0, self.config.vocab - 1)
         if tokens.ndim != 2 or not tokens.shape[1]:
@@ -242,8 +244,15 @@ class BERT(Model):
                 "tokens expected shape (b, t) with t of at least 1, got "
                 f"{tuple(tokens.shape)}."
             )
+        if mask is not None and mask.ndim < 3:
+            check_mask(mask, shape=tokens.shape)
         if segments is not None:
             check_integers("segments", segments, 0, self.config.segments - 1)
+            if segments.shape != tokens.shape:
+                raise ValueError(
+                    f"segments expected shape {tuple(tokens.shape)}, got "
+                    f"{tuple(segments.shape)}."
+                )
         x = self.hidden(tokens, mask, segments)
         pooled = self.drop(torch.tanh(self.pool(x[:, 0])))
         return Guesses(self.guess(x), self.follows(pooled))
@@ -273,8 +282,13 @@ class BERT(Model):
         Args:
             batch: `tokens`, `mask`, and for pairs `segments` and `label (b,)`, 0 where
                 the second text follows, 1 where it is a random one.
+
+        Raises:
+            ValueError: as `encode_text`.
         """
         config, tokens, mask = self.config, batch["tokens"], batch["mask"]
+        check_integers("tokens", tokens, 0, config.vocab - 1)
+        check_mask(mask, shape=tokens.shape)
         names = {
             "vocab": config.vocab,
             "mask_token": config.mask_token,

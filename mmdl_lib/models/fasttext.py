@@ -79,7 +79,7 @@ def bucket(piece: str, buckets: int) -> int:
 
     Example:
         >>> bucket("<wh", 2_000_000)
-        1014930
+        167652
     """
     found = 2166136261
     for byte in piece.encode("utf-8"):
@@ -130,9 +130,11 @@ class FastText(Model):
             count: occurrences of each, for the negatives; None is once each.
 
         Raises:
-            ValueError: words or counts of another number.
+            ValueError: words or counts of another number, no bucket, no negative.
         """
         super().__init__(config)
+        for name in ("buckets", "negatives"):
+            check_number(name, getattr(config, name), 1, whole=True)
         v, d = config.vocab, config.width
         words = [str(i) for i in range(v)] if words is None else list(words)
         check_texts("words", words)

@@ -187,8 +187,13 @@ class GPT(Model):
                 first of each row), such as the answers in a row of examples.
             phase: there is one.
             generator: not used: nothing is random.
+
+        Raises:
+            ValueError: an unknown token, padding in front of real ones, too many.
         """
         tokens, counts = batch["tokens"], batch["mask"]
+        check_integers("tokens", tokens, 0, self.config.vocab - 1)
+        check_mask(counts, shape=tokens.shape)
         if "scored" in batch:
             counts = counts & batch["scored"]
         logits, counts = self(tokens[:, :-1]), counts[:, 1:]

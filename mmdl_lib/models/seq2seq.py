@@ -35,7 +35,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_integers, check_mask
+from mmdl_lib.borders import check_integers, check_mask, check_same_length
 from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import decode
 
@@ -232,12 +232,13 @@ class Translator:
         Raises:
             ValueError: as `check_tokens` and `check_source`.
         """
-        check_tokens(tokens, self.config.vocab)
+        check_tokens(tokens, self.config.vocab, source=source)
         memory = self.memory(source, source_mask)
         return self.read(tokens, self.first(memory), memory)[0]
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Nats per token of `tokens`, given `source`; both with their masks."""
+        check_mask(batch["mask"], shape=batch["tokens"].shape)
         logits = self.logits(batch["tokens"], batch["source"], batch["source_mask"])
         return {"loss": word_loss(logits, batch["tokens"], batch["mask"])}
 
@@ -283,12 +284,14 @@ def check_source(source: Tensor, mask: Tensor, vocab: int) -> None:
     check_mask(mask, name="source_mask", shape=source.shape)
 
 
-def check_tokens(tokens: Tensor, vocab: int) -> None:
-    """Check the beginnings of translations.
+def check_tokens(tokens: Tensor, vocab: int, *, source: Tensor | None = None) -> None:
+    """Check the beginnings of translations, and that there is one for each source.
 
     Raises:
-        ValueError: no token, or an unknown one.
+        ValueError: no token, an unknown one, or another number of rows.
     """
+    if source is not None:
+        check_same_length(tokens=tokens, source=source)
     check_integers("tokens", tokens, 0, vocab - 1)
     if tokens.ndim != 2 or not tokens.shape[1]:
         raise ValueError(

@@ -66,11 +66,12 @@ def visible(
         prefix: length of the prefix.
 
     Raises:
-        ValueError: another kind, or a prefix longer than the text.
+        ValueError: another kind, no token, or a prefix longer than the text.
 
     Source: section 3.2.1.
     """
     check_choice("kind", kind, ("full", "causal", "prefix"))
+    check_number("n", n, 1, whole=True)
     check_number("prefix", prefix, 0, n, whole=True)
     seen = torch.ones(n, n, dtype=torch.bool)
     if kind == "full":
@@ -95,8 +96,14 @@ def span_counts(
 ) -> tuple[int, int]:
     """How many tokens of n are taken out, and in how many spans.
 
+    Raises:
+        ValueError: fewer than two tokens, a share outside of (0, 1], a mean below one.
+
     Source: section 3.3.4, with the rounding of the released code.
     """
+    check_number("n", n, 2, whole=True)
+    check_number("share", share, high=1, above=0)
+    check_number("mean", mean, 1)
     noise = min(max(round(n * share), 1), n - 1)
     return noise, min(max(round(noise / mean), 1), n - noise)
 
@@ -129,8 +136,6 @@ def corrupt(
     """
     if len(tokens) < 2:
         raise ValueError(f"corrupt expected at least two tokens, got {len(tokens)}.")
-    check_number("share", share, high=1, above=0)
-    check_number("mean", mean, 1)
     noise, count = span_counts(len(tokens), share=share, mean=mean)
     check_integers("tokens", torch.tensor(tokens), 0, vocab - count - 1)
     kept = _pieces(len(tokens) - noise, count, generator)
@@ -296,9 +301,15 @@ class T5(Model):
         """Logits of each token of the target, from the inputs and those before it.
 
         Raises:
-            ValueError: as `encode_text`; an unknown token in the target.
+            ValueError: as `encode_text`; an unknown token in the target, a target of
+                another shape.
         """
         check_integers("target", target, 0, self.config.vocab - 1)
+        if target.ndim != 2 or len(target) != len(tokens) or not target.shape[1]:
+            raise ValueError(
+                f"target expected shape ({len(tokens)}, u) with u of at least 1, got "
+                f"{tuple(target.shape)}."
+            )
         memory = {"memory": self.encode_text(tokens, mask), "memory_mask": mask}
         # the decoder reads what has been written so far, and padding at first
         read = F.pad(target[:, :-1], (1, 0), value=PAD)

@@ -35,7 +35,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_integers, check_mask, check_number
+from mmdl_lib.borders import (
+    check_integers,
+    check_mask,
+    check_number,
+    check_same_length,
+)
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.nn import PostNormBlock, sinusoidal
 from mmdl_lib.nn import Transformer as Stack
@@ -80,9 +85,10 @@ def noam(step: int, *, width: int, warmup: int = 4000) -> float:
     the whole rate: `lr=1.0, schedule=lambda step, _: noam(step + 1, width=512)`.
 
     Raises:
-        ValueError: step 0, which has no rate; no warmup.
+        ValueError: step 0, which has no rate; no width or no warmup.
     """
     check_number("step", step, 1, whole=True)
+    check_number("width", width, 1, whole=True)
     check_number("warmup", warmup, 1)
     # eq. (3): d_model^-0.5 min(step^-0.5, step warmup^-1.5)
     return width**-0.5 * min(step**-0.5, step * warmup**-1.5)
@@ -173,14 +179,18 @@ class Transformer(Model):
             ValueError: no tokens, unknown tokens, a mask of another type or shape, a
                 row of padding only, or padding before real tokens.
         """
-        self._check(source, source, source_mask)
+        self._check(source, source_mask)
         return self.encode(source, source_mask)
 
-    def _check(self, tokens: Tensor, source: Tensor, source_mask: Tensor) -> None:
+    def _check(self, source: Tensor, source_mask: Tensor, tokens=None, mask=None):
         """The border of all that takes sentences."""
-        check_integers("source", source, 0, self.config.vocab - 1)
+        last = self.config.vocab - 1
+        check_integers("source", source, 0, last)
         check_mask(source_mask, name="source_mask", shape=source.shape)
-        check_integers("tokens", tokens, 0, self.config.vocab - 1)
+        if tokens is not None:
+            check_integers("tokens", tokens, 0, last)
+            check_mask(mask, shape=tokens.shape)
+            check_same_length(tokens=tokens, source=source)
 
     def read_out(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t k"]:
         """Logits: the product with each token's own embedding (section 3.4)."""
@@ -196,9 +206,10 @@ class Transformer(Model):
         """What may follow each target token, known the source and all tokens so far.
 
         Raises:
-            ValueError: unknown tokens; as `encode_source`.
+            ValueError: unknown tokens, padding in front of real ones, another number of
+                targets than of sources; as `encode_source`.
         """
-        self._check(tokens, source, source_mask)
+        self._check(source, source_mask, tokens, mask)
         memory = self.encode(source, source_mask)
         given = {"memory": memory, "memory_mask": source_mask}
         return self.read_out(
@@ -259,7 +270,8 @@ class Transformer(Model):
             max_length: most tokens; None: 50 more than the source (section 6.1).
 
         Raises:
-            ValueError: as `encode_source`; no beam, or a length below one.
+            ValueError: as `encode_source`; no beam, a length below one, or an `alpha`
+                that is no finite number.
         """
         check_number("beams", beams, 1, whole=True)
         state = self.begin(source, source_mask)
@@ -284,7 +296,7 @@ class Transformer(Model):
         Raises:
             ValueError: as `logits`.
         """
-        self._check(tokens, source, source_mask)
+        self._check(source, source_mask, tokens, mask)
         x, found = self.embed(source), Attention([], [], [])
         for block in self.encoder.blocks:
             found.encoder.append(block.attention.weights(x, source_mask))

@@ -66,10 +66,14 @@ def translate(
     """Numbers of the nearest candidates of each mapped vector, nearest first.
 
     Raises:
-        ValueError: tables that are not finite, or more asked for than there are.
+        ValueError: tables that are not finite, a matrix that does not lead from one to
+            the other, or more asked for than there are.
     """
     for name, table in (("source", source), ("candidates", candidates)):
         check_numbers(name, table, "n d")
+    size = source.shape[1], candidates.shape[1]
+    if matrix.shape != size:
+        raise ValueError(f"matrix expected shape {size}, got {tuple(matrix.shape)}.")
     check_number("best", best, 1, len(candidates), whole=True)
     cosine = F.normalize(source @ matrix, dim=1) @ F.normalize(candidates, dim=1).T
     return cosine.topk(best, dim=1).indices

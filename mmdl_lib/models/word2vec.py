@@ -189,9 +189,10 @@ class SkipGram(Model):
             count: occurrences of each word, for the negatives; None is once each.
 
         Raises:
-            ValueError: counts of another number of words.
+            ValueError: counts of another number of words, no negative.
         """
         super().__init__(config)
+        check_number("negatives", config.negatives, 1, whole=True)
         v, d = config.vocab, config.width
         self.word, self.context = nn.Embedding(v, d), nn.Embedding(v, d)
         nn.init.uniform_(self.word.weight, -0.5 / d, 0.5 / d)

@@ -197,6 +197,8 @@ def _without(scores: Tensor, token: int) -> Tensor:
 
 
 def _check_lengths(max_length: int, min_length: int) -> None:
+    check_number("max_length", max_length, whole=True)
+    check_number("min_length", min_length, whole=True)
     if not 0 <= min_length < max_length:
         raise ValueError(
             "expected lengths with 0 <= min_length < max_length, got "
@@ -213,12 +215,22 @@ def unpenalized(length: int) -> float:
 
 
 def power(alpha: float) -> Penalty:
-    """Length penalty |Y|^alpha, as in `transformers`; with 1, the mean over tokens."""
+    """Length penalty |Y|^alpha, as in `transformers`; with 1, the mean over tokens.
+
+    Raises:
+        ValueError: an `alpha` that is no finite number.
+    """
+    check_number("alpha", alpha)
     return lambda length: float(length) ** alpha
 
 
 def gnmt(alpha: float) -> Penalty:
-    """Length penalty ((5 + |Y|) / 6)^alpha (Wu et al. 2016, 1609.08144, eq. 14)."""
+    """Length penalty ((5 + |Y|) / 6)^alpha (Wu et al. 2016, 1609.08144, eq. 14).
+
+    Raises:
+        ValueError: an `alpha` that is no finite number.
+    """
+    check_number("alpha", alpha)
     return lambda length: ((5 + length) / 6) ** alpha
 
 

@@ -27,7 +27,7 @@ ANSWERS |= {"dalle": "codes are written", "denoise": "drawn in 20 steps"}
 ANSWERS |= {"inpaint": "pixels are filled", "between": "of the way from"}
 ANSWERS |= {"equal_work": "believed at look"}
 ANSWERS |= {"gan_ring": "of the points", "grounding": "All words are known."}
-ANSWERS |= {"data2vec": "are hidden."}
+ANSWERS |= {"data2vec": "are hidden.", "fusion": "of the cosine, pictures"}
 # how it begins, where there is nothing to load
 BUTTONS = {"collapse": "Train for", "clip_table": "Three different things"}
 BUTTONS |= {"alignment": "Next clause", "caption_scores": "Colors swapped"}

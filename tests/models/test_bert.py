@@ -233,6 +233,11 @@ def test_a_sentence_is_the_mean_of_its_real_tokens():
     assert torch.allclose(found, want, atol=1e-6)
 
 
+def test_every_norm_has_the_small_epsilon_of_bert():
+    norms = [m for m in make().modules() if isinstance(m, torch.nn.LayerNorm)]
+    assert len(norms) == 2 + 2 * 2 and {norm.eps for norm in norms} == {1e-12}
+
+
 def test_bad_inputs_are_named():
     model = make()
     tokens, mask = torch.full((1, 40), 9), torch.ones(1, 40, dtype=torch.bool)

@@ -122,6 +122,12 @@ def test_a_piece_learns_from_every_word_that_has_it():
     assert not model.piece.weight.grad[1].any()  # the row of "there" itself
 
 
+def test_what_is_not_named_is_as_in_the_released_code():
+    c = FastTextConfig(vocab=1)
+    assert (c.shortest, c.longest, c.buckets) == (3, 6, 2_000_000)
+    assert (c.negatives, c.power) == (5, 0.5)
+
+
 def test_bad_words_and_lengths_are_named():
     for words in ([], "hello"):
         with pytest.raises(ValueError, match="words expected"):

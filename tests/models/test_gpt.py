@@ -177,6 +177,11 @@ def test_the_head_is_the_embedding_and_has_no_bias():
     assert not torch.allclose(before, after)
 
 
+def test_every_norm_has_the_epsilon_of_gpt_2():
+    norms = [m for m in make().modules() if isinstance(m, torch.nn.LayerNorm)]
+    assert len(norms) == 1 + 2 * 2 and {norm.eps for norm in norms} == {1e-5}
+
+
 def test_weights_start_as_the_docstring_says():
     torch.manual_seed(0)
     model = GPT(GPTConfig(vocab=500, context=500, width=256, depth=8, heads=4))

@@ -227,6 +227,11 @@ def test_with_enough_dimensions_inner_products_reach_pmi_less_log_k(k):
     assert 0.05 < gap < 0.3
 
 
+def test_what_is_not_named_is_as_in_word2vec_c():
+    c = Word2VecConfig(vocab=1)
+    assert (c.negatives, c.power, c.width) == (5, 0.75, 100)
+
+
 def test_counts_of_another_vocabulary_are_refused():
     with pytest.raises(ValueError, match="count expected 6 numbers, got"):
         SkipGram(Word2VecConfig(vocab=6), torch.ones(5, dtype=torch.long))

@@ -6,21 +6,13 @@
      title   what the demo is for
      facts   {words, width, vectors}; absent on a page, which loads the two files */
 
-import { bytes, download, fixed, make, sentence, stage, startButton, uid } from "../common.js";
+import { bytes, download, fixed, make, stage, startButton, uid } from "../common.js";
+import { directions, dot, field, find, listen, numbers, unit } from "../vectors.js";
 
 // ---- vectors
-const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
-export function unit(vector) {
-  const length = Math.hypot(...vector) || 1;
-  return Float64Array.from(vector, (x) => x / length);
-}
-
 /** Words and their directions, from 8-bit numbers row by row. */
 export function unpack({ words, width }, buffer) {
-  const codes = new Int8Array(buffer);
-  if (codes.length !== words.length * width)
-    throw new Error(`expected ${words.length * width} numbers, got ${codes.length}.`);
-  const rows = words.map((_, i) => unit(codes.subarray(i * width, (i + 1) * width)));
+  const rows = directions(numbers(buffer, words.length * width), words.length, width);
   return { words, rows, index: new Map(words.map((word, i) => [word, i])) };
 }
 
@@ -158,11 +150,6 @@ const group = (name, ...nodes) => make("div", { className: "picks",
   attributes: { role: "group", "aria-label": name } }, ...nodes);
 const heading = (text) => make("p", { className: "title" }, text);
 
-function field(name, list) {
-  return make("input", { type: "text", maxLength: 30, attributes: { "aria-label": name, list,
-    autocomplete: "off", autocapitalize: "none", spellcheck: "false" } });
-}
-
 function build(el, { words }) {
   const list = make("datalist", { id: uid() });
   const word = field("Word", list.id);
@@ -193,25 +180,6 @@ function build(el, { words }) {
       "dimensions, here rounded to 8 bits. It learned from texts of 2014 and before, with " +
       "their prejudices; we left some words out."));
   return { list, word, inputs, picks, questions, near, free, strict, views, map, note, status };
-}
-
-/** The row of a typed word; throws a sentence that names words spelled alike. */
-export function find(table, typed) {
-  const word = typed.trim().toLowerCase();
-  if (table.index.has(word)) return word;
-  const count = table.words.length.toLocaleString("en");
-  const alike = starting(table, word).slice(0, 3).map((w) => ` ${w}`);
-  throw new Error(`expected one of ${count} words, got \u201c${word}\u201d.` +
-    (word && alike.length ? ` There are:${alike}.` : ""));
-}
-
-/** Words that begin with the longest beginning of a word that some word has. */
-export function starting(table, word) {
-  for (let n = word.length; n > 0; n--) {
-    const found = table.words.filter((w) => w.startsWith(word.slice(0, n)));
-    if (found.length) return found;
-  }
-  return [];
 }
 
 function run(el, table) {
@@ -291,25 +259,10 @@ function run(el, table) {
     showAnalogy();
     showMap();
   }
-  /** A field is read when it is left or Enter is pressed; meanwhile it suggests. */
-  function listen(node, read) {
-    node.oninput = () => {
-      const begun = node.value.trim().toLowerCase();
-      const found = begun ? table.words.filter((w) => w.startsWith(begun)).slice(0, 8) : [];
-      ui.list.replaceChildren(...found.map((value) => make("option", { value })));
-    };
-    node.onclick = () => node.select(); // what is typed replaces the word
-    node.onchange = () => {
-      try {
-        read();
-      } catch (error) {
-        say(sentence(error), true);
-      }
-    };
-  }
-  listen(ui.word, () => pick(find(table, ui.word.value)));
+  const heed = (node, read) => listen(node, table.words, ui.list, read, say);
+  heed(ui.word, () => pick(find(table, ui.word.value)));
   ui.inputs.forEach((node) => {
-    listen(node, () => ask(ui.inputs.map((one) => find(table, one.value))));
+    heed(node, () => ask(ui.inputs.map((one) => find(table, one.value))));
   });
   ui.picks.forEach((node, i) => { node.onclick = () => pick(WORDS[i]); });
   ui.questions.forEach((node, i) => { node.onclick = () => ask(QUESTIONS[i]); });
