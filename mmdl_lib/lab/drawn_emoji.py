@@ -46,7 +46,11 @@ FILES = {
     "dalle2": "emoji_dalle2.webp",
     "imagen": "emoji_imagen.webp",
     "latent_diffusion": "emoji_latent_diffusion.webp",
+    "gan_int_cls": "emoji_gan_int_cls.webp",
+    "dalle": "emoji_dalle.webp",
 }
+RECIPES = dict.fromkeys(FILES, "real_pictures")
+RECIPES |= dict.fromkeys(("gan_int_cls", "dalle"), "emoji_gan_dalle")
 FOLDER = Path(emoji.__file__).parent / "_emoji_draws"
 
 
@@ -220,6 +224,23 @@ def near(image: Float[Tensor, "b 3 h w"]) -> dict[str, float]:
     }
 
 
+class Nearest(NamedTuple):
+    """The training picture that each picture is nearest to, its name and how far."""
+
+    image: UInt8[Tensor, "b 3 s s"]
+    name: list[str]
+    distance: Float[Tensor, " b"]
+
+
+def nearest(image: Float[Tensor, "b 3 s s"]) -> Nearest:
+    """Against memorizing: what in training is most like each picture, by pixels."""
+    data = world("train")
+    best = apart(image, to_float(data.image)).min(1)
+    known = names(data)
+    found = [known[i] for i in best.indices.tolist()]
+    return Nearest(data.image[best.indices], found, best.values)
+
+
 def measured(draw: Callable[[list[str]], Tensor], *kinds: str) -> dict:
     """All measures of a model.
 
@@ -269,7 +290,7 @@ def save(kind: str, image: Tensor) -> None:
 
 
 def shown(kind: str) -> UInt8[Tensor, "n 3 s s"]:
-    """The pictures that `save` kept: drawn once by `recipes/real_pictures.py`.
+    """The pictures that `save` kept: drawn once by the recipe that `RECIPES` names.
 
     Raises:
         ValueError: another kind, or a missing or damaged file.
@@ -284,7 +305,7 @@ def shown(kind: str) -> UInt8[Tensor, "n 3 s s"]:
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(
             f"{path} expected pictures of emoji, got a missing or damaged file: run "
-            "`python recipes/real_pictures.py`."
+            f"`python recipes/{RECIPES[kind]}.py`."
         ) from error
     return row.unflatten(1, (-1, SIDE)).permute(1, 3, 0, 2).contiguous()
 
@@ -301,6 +322,18 @@ def pairs(kind: str) -> UInt8[Tensor, "n 3 s w"]:
     """The emoji of each prompt on the left, white where there is none, and on the right
     what was drawn."""
     return torch.cat([shown("real"), shown(kind)], 3)
+
+
+def beside(kind: str, prompts: tuple[str, ...]) -> tuple[Tensor, list[str]]:
+    """Rows for the pages: what was drawn for some prompts, each with the training
+    picture that it is nearest to, and words under them."""
+    rows = [PROMPTS.index(prompt) for prompt in prompts]
+    drawn = shown(kind)[rows]
+    found = nearest(to_float(drawn))
+    labels = []
+    for i, prompt in enumerate(prompts):
+        labels += [prompt, f"{found.name[i]}, {found.distance[i]:.0f} away"]
+    return torch.stack([drawn, found.image], 1).flatten(0, 1), labels
 
 
 def table(found: dict) -> list[dict]:

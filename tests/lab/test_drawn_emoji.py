@@ -118,6 +118,30 @@ def test_training_pictures_are_alike_to_training_pictures():
     assert de.near(known + 0.1)["distance"] == pytest.approx(12.75, abs=0.1)
 
 
+def test_the_nearest_training_picture_is_found_with_its_name_and_distance():
+    data, row = de.world("train"), de.names(de.world("train")).index("red apple")
+    image = to_float(data.image[[row, 3]])
+    found = de.nearest(image)
+    assert found.image.equal(data.image[[row, 3]])
+    assert found.name == ["red apple", de.names(data)[3]]
+    assert found.distance.tolist() == pytest.approx([0, 0], abs=1e-4)
+    assert de.nearest(image + 0.1).distance.tolist() == pytest.approx([12.75] * 2, 1e-3)
+    # nothing held out is ever found
+    heart = de.world("test").image[[de.names(de.world("test")).index("red heart")]]
+    assert de.nearest(to_float(heart)).name[0] in de.names(data)
+
+
+def test_draws_stand_beside_the_nearest_picture_of_training():
+    image, labels = de.beside("glide", ("yellow square", "owl"))
+    assert len(image) == len(labels) == 4 and labels[::2] == ["yellow square", "owl"]
+    rows = [de.PROMPTS.index(one) for one in ("yellow square", "owl")]
+    drawn = de.shown("glide")[rows]
+    found = de.nearest(to_float(drawn))
+    assert image[::2].equal(drawn) and image[1::2].equal(found.image)
+    far = [f"{value:.0f} away" for value in found.distance]
+    assert labels[1::2] == [", ".join(x) for x in zip(found.name, far, strict=True)]
+
+
 def test_a_copyist_is_measured_as_one():
     pictures = dict(zip(de.asked("known").name, de.asked("known").image, strict=True))
     plain = dict(zip(de.names(de.world("all")), de.world("all").image, strict=True))
@@ -142,6 +166,8 @@ def test_pictures_come_back_as_they_were_saved(tmp_path, monkeypatch):
         de.save("vae", image)
     with pytest.raises(ValueError, match="missing or damaged file: run"):
         de.shown("imagen")
+    with pytest.raises(ValueError, match="recipes/emoji_gan_dalle.py"):
+        de.shown("dalle")
     (tmp_path / "made" / de.FILES["imagen"]).write_bytes(b"no picture")
     with pytest.raises(ValueError, match="missing or damaged file: run"):
         de.shown("imagen")
@@ -163,21 +189,23 @@ def test_the_book_has_a_picture_for_each_prompt(kind):
     assert kind != "real" or image.equal(de.real())
 
 
-@pytest.mark.parametrize("name", ["dalle2", "latent_diffusion", "imagen", "glide"])
+@pytest.mark.parametrize("name", sorted({*de.FILES} - {"real"}))
 def test_a_model_of_the_recipe_runs_and_leaves_the_shown_pictures(name, monkeypatch):
     monkeypatch.setenv("MMDL_SMOKE", "1")
     before = (de.FOLDER / de.FILES[name]).read_bytes()
-    made = recipe("real_pictures")
+    made = recipe(de.RECIPES[name])
     assert made.LAB.run([name], debug=True) == 0
-    found = results("real_pictures")[name]
+    found = results(de.RECIPES[name])[name]
     assert set(found) >= {"known", "new", "painted", "plain", "params", "minutes"}
     assert (de.FOLDER / de.FILES[name]).read_bytes() == before
 
 
-def test_all_that_the_recipe_measures_is_stored(monkeypatch):
+@pytest.mark.parametrize("slug", sorted({*de.RECIPES.values()}))
+def test_all_that_the_recipe_measures_is_stored(slug, monkeypatch):
     monkeypatch.delenv("MMDL_RESULTS")
-    made, whole = recipe("real_pictures").LAB, results("real_pictures")
+    made, whole = recipe(slug).LAB, results(slug)
     assert set(whole) == {*made.once, "stamps"}
+    assert set(made.once) == {kind for kind in de.FILES if de.RECIPES[kind] == slug}
 
 
 def test_tables_and_pairs_show_what_was_measured(monkeypatch):
