@@ -1,11 +1,11 @@
 """Pairs of sentences that follow each other, in two worlds: told once, and told twice.
 
-A story is about one of eight topics and goes through four stages in a circle. Each
-topic has six nouns, each stage six verbs, which all topics share. Two sentences that
+A story is about one of six topics and goes through four stages in a circle. Each
+topic has four nouns, each stage four verbs, which all topics share. Two sentences that
 follow each other have one topic, and the stage of the second is the next one:
 
-    once     filler noun verb filler    . filler noun verb filler
-    twice    noun   verb noun verb      . noun   verb noun verb
+    once     noun verb              noun verb
+    twice    noun verb noun verb    noun verb noun verb
 
 A hidden noun of the first world can only be told from the *other* sentence; in the
 second world the other noun of its own sentence tells as much.
@@ -23,14 +23,12 @@ from mmdl_lib.core import Model, generator
 from mmdl_lib.lab.masks import CLS, SEP, SPECIAL
 from mmdl_lib.models.bert import BERT, BERTConfig, pairs
 
-TOPICS, STAGES, NAMES, FILLERS = 8, 4, 6, 12  # names: nouns of a topic, verbs of a stage
+TOPICS, STAGES, NAMES = 6, 4, 4  # names: nouns of a topic, verbs of a stage
 NOUN = len(SPECIAL)
 VERB = NOUN + TOPICS * NAMES
-FILLER = VERB + STAGES * NAMES
-VOCAB = FILLER + FILLERS
-WORDS = 4  # in a sentence
+VOCAB = VERB + STAGES * NAMES
 RELATIONS = ("later", "earlier", "another story")
-WORLDS = ("once", "twice")
+WORLDS = {"once": 1, "twice": 2}  # nouns and verbs of a sentence
 
 
 class Stories(NamedTuple):
@@ -54,7 +52,7 @@ def sentence(
     *,
     world: str,
     generator: torch.Generator,
-) -> Int[Tensor, "b 4"]:
+) -> Int[Tensor, "b w"]:
     """Words drawn from those of the topic and the stage.
 
     Raises:
@@ -62,16 +60,10 @@ def sentence(
     """
     if world not in WORLDS:
         raise ValueError(f"world expected once or twice, got {world!r}.")
-    b = len(topic)
-    name = torch.randint(NAMES, (b, WORDS), generator=generator)
-    other = FILLER + torch.randint(FILLERS, (b, WORDS), generator=generator)
-    noun = NOUN + NAMES * topic[:, None] + name
-    verb = VERB + NAMES * stage[:, None] + name
-    if world == "once":
-        parts = [other[:, :1], noun[:, 1:2], verb[:, 2:3], other[:, 3:]]
-    else:
-        parts = [noun[:, :1], verb[:, 1:2], noun[:, 2:3], verb[:, 3:]]
-    return torch.cat(parts, 1)
+    name = torch.randint(NAMES, (2, len(topic), WORLDS[world]), generator=generator)
+    noun = NOUN + NAMES * topic[:, None] + name[0]
+    verb = VERB + NAMES * stage[:, None] + name[1]
+    return torch.stack([noun, verb], 2).flatten(1)
 
 
 def draw(b: int, seed: int, *, world: str, relations: int = 1) -> Stories:
@@ -196,13 +188,12 @@ def nats(model: BERT, some: Stories, seed: int, *, alone: bool = False) -> float
         alone: the second sentence is read without the first.
     """
     token, row = some.second, torch.arange(len(some.second))
-    chance = torch.rand(token.shape, generator=generator(seed)) * (token < FILLER)
-    place = chance.argmax(1)
+    place = torch.randint(token.shape[1], row.shape, generator=generator(seed))
     hidden = token.clone()
     hidden[row, place] = model.config.mask_token
     read = framed(hidden) if alone else framed(some.first, hidden)
     x = model.eval().hidden(*read.values())
-    at = place + (1 if alone else WORDS + 2)
+    at = place + (1 if alone else token.shape[1] + 2)
     return F.cross_entropy(model.guess(x[row, at]), token[row, place]).item()
 
 
@@ -229,6 +220,6 @@ def fits(table: Float[Tensor, "k k"], first: Tensor, second: Tensor) -> Tensor:
 def small(width: int, depth: int = 2) -> BERTConfig:
     """A BERT for these stories."""
     return BERTConfig(
-        vocab=VOCAB, width=width, depth=depth, heads=4, positions=2 * WORDS + 3,
+        vocab=VOCAB, width=width, depth=depth, heads=4, positions=11,
         dropout=0.0, cls_token=CLS, sep_token=SEP, mask_token=SPECIAL.index("[MASK]"),
     )  # fmt: skip
