@@ -16,7 +16,6 @@ from mmdl_lib.lab import paragraphs
 from mmdl_lib.lab.paragraphs import Reader, Sorter, Stories
 from mmdl_lib.nn import sinusoidal
 
-WORLD = "once"
 WIDTH, START, WAVES = 32, 0.1, 0.2
 STORIES, STEPS, BATCH, RATE = 20_000, 1500, 48, 4e-3
 # labels of each task, equally many of each kind
@@ -33,7 +32,7 @@ def relations(task: str) -> int:
 @cache
 def new(many: int) -> Stories:
     """Stories that no net was trained on."""
-    return paragraphs.draw(2000, 90_000_000, world=WORLD, relations=many)
+    return paragraphs.draw(2000, 90_000_000, relations=many)
 
 
 def fresh(seed: int) -> Reader:
@@ -52,8 +51,8 @@ def fresh(seed: int) -> Reader:
 def some_labels(task: str, count: int, seed: int) -> dict:
     """The same labeled texts for every arm of a seed."""
     read, classes = paragraphs.TASKS[task]
-    many = {"world": WORLD, "relations": relations(task)}
-    whole = read(paragraphs.draw(3000, 2_000_003 + seed, **many))
+    many = paragraphs.draw(3000, 2_000_003 + seed, relations=relations(task))
+    whole = read(many)
     row = lab.few(whole["label"], count, seed, classes=classes)
     return {name: tensor[row] for name, tensor in whole.items()}
 
@@ -90,7 +89,7 @@ def net(seed: int, *, tasks: tuple[str, ...], rate: float, mix: bool = True) -> 
     model, found = fresh(seed), {}
     if tasks:
         model.tasks = tasks
-        some = paragraphs.draw(STORIES, seed, world=WORLD)
+        some = paragraphs.draw(STORIES, seed)
         change = paragraphs.mixed if mix else paragraphs.whole
         sides = {"first": some.first, "second": some.second}
         batches = lab.rows(BATCH, seed, change=change, **sides)
@@ -109,7 +108,7 @@ def net(seed: int, *, tasks: tuple[str, ...], rate: float, mix: bool = True) -> 
 
 def counted(seed: int) -> dict:
     """A bag of words: which words come together in stories, whatever the order."""
-    table = paragraphs.together(paragraphs.draw(STORIES, seed, world=WORLD))
+    table = paragraphs.together(paragraphs.draw(STORIES, seed))
     return {
         name: (paragraphs.fits(table, *pair) > 0).double().mean().item()
         for name, pair in three_kinds(seed).items()

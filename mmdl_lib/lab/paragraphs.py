@@ -1,14 +1,9 @@
-"""Pairs of sentences that follow each other, in two worlds: told once, and told twice.
+"""Stories of two sentences: a world in which pairs have a topic and an order.
 
-A story is about one of six topics and goes through four stages in a circle. Each
-topic has four nouns, each stage four verbs, which all topics share. Two sentences that
-follow each other have one topic, and the stage of the second is the next one:
-
-    once     noun verb              noun verb
-    twice    noun verb noun verb    noun verb noun verb
-
-A hidden noun of the first world can only be told from the *other* sentence; in the
-second world the other noun of its own sentence tells as much.
+A story is about one of six topics and goes through four stages in a circle. Each topic
+has four nouns, each stage four verbs, which all topics share. A sentence is a noun and
+a verb. Two sentences that follow each other have one topic, and the stage of the second
+is the next one. So a hidden noun or verb can only be told from the *other* sentence.
 """
 
 from typing import NamedTuple
@@ -20,7 +15,7 @@ from torch import Tensor, nn
 
 from mmdl_lib.borders import check_number
 from mmdl_lib.core import Model, generator
-from mmdl_lib.lab.masks import CLS, SEP, SPECIAL
+from mmdl_lib.lab.masks import CLS, MASK, SEP, SPECIAL
 from mmdl_lib.models.bert import BERT, BERTConfig, pairs
 
 TOPICS, STAGES, NAMES = 6, 4, 4  # names: nouns of a topic, verbs of a stage
@@ -28,7 +23,6 @@ NOUN = len(SPECIAL)
 VERB = NOUN + TOPICS * NAMES
 VOCAB = VERB + STAGES * NAMES
 RELATIONS = ("later", "earlier", "another story")
-WORLDS = {"once": 1, "twice": 2}  # nouns and verbs of a sentence
 
 
 class Stories(NamedTuple):
@@ -47,37 +41,25 @@ class Stories(NamedTuple):
 
 
 def sentence(
-    topic: Int[Tensor, " b"],
-    stage: Int[Tensor, " b"],
-    *,
-    world: str,
-    generator: torch.Generator,
-) -> Int[Tensor, "b w"]:
-    """Words drawn from those of the topic and the stage.
-
-    Raises:
-        ValueError: a world that is neither "once" nor "twice".
-    """
-    if world not in WORLDS:
-        raise ValueError(f"world expected once or twice, got {world!r}.")
-    name = torch.randint(NAMES, (2, len(topic), WORLDS[world]), generator=generator)
-    noun = NOUN + NAMES * topic[:, None] + name[0]
-    verb = VERB + NAMES * stage[:, None] + name[1]
-    return torch.stack([noun, verb], 2).flatten(1)
+    topic: Int[Tensor, " b"], stage: Int[Tensor, " b"], generator: torch.Generator
+) -> Int[Tensor, "b 2"]:
+    """A noun of the topic and a verb of the stage."""
+    name = torch.randint(NAMES, (2, len(topic)), generator=generator)
+    noun, verb = NOUN + NAMES * topic + name[0], VERB + NAMES * stage + name[1]
+    return torch.stack([noun, verb], 1)
 
 
-def draw(b: int, seed: int, *, world: str, relations: int = 1) -> Stories:
+def draw(b: int, seed: int, *, relations: int = 1) -> Stories:
     """Pairs of sentences whose second one is later, or any of the first relations.
 
     Args:
         b: how many.
         seed: of all that is random.
-        world: "once" or "twice".
         relations: 1, all follow; 2, a half goes back; 3, a third each, with pairs of
             two topics, whose stage is the next one or the one before.
 
     Raises:
-        ValueError: no stories, no such number of relations, an unknown world.
+        ValueError: no stories, or no such number of relations.
     """
     check_number("b", b, 1, whole=True)
     check_number("relations", relations, 1, high=len(RELATIONS), whole=True)
@@ -88,10 +70,9 @@ def draw(b: int, seed: int, *, world: str, relations: int = 1) -> Stories:
     coin = torch.randint(2, (b,), generator=random)
     step = torch.where(relation == 2, coin, relation)  # 0 forward, 1 back
     away = torch.randint(1, TOPICS, (b,), generator=random) * (relation == 2)
-    how = {"world": world, "generator": random}
-    first = sentence(topic, stage, **how)
+    first = sentence(topic, stage, random)
     after = (topic + away) % TOPICS, (stage + 1 - 2 * step) % STAGES
-    return Stories(first, sentence(*after, **how), topic, relation)
+    return Stories(first, sentence(*after, random), topic, relation)
 
 
 def framed(
@@ -108,7 +89,7 @@ def framed(
 
 
 def mixed(batch: dict, random: torch.Generator) -> dict:
-    """Half of the stories get the second sentence of another, as `bert.pairs` has it."""
+    """Half of the stories get the second sentence of another; see `bert.pairs`."""
     second, label = pairs(len(batch["first"]), generator=random)
     return framed(batch["first"], batch["second"][second]) | {"label": label}
 
@@ -178,23 +159,21 @@ def follows(model: BERT, first: Tensor, second: Tensor) -> float:
 
 
 @torch.no_grad()
-def nats(model: BERT, some: Stories, seed: int, *, alone: bool = False) -> float:
-    """Mean -log p of the hidden nouns and verbs of second sentences.
+def nats(model: BERT, some: Stories, seed: int) -> float:
+    """Mean -log p of one hidden noun or verb of each second sentence.
 
     Args:
         model: what guesses.
         some: true stories.
-        seed: of the places; one noun or verb a sentence becomes [MASK].
-        alone: the second sentence is read without the first.
+        seed: of the places.
     """
-    token, row = some.second, torch.arange(len(some.second))
-    place = torch.randint(token.shape[1], row.shape, generator=generator(seed))
-    hidden = token.clone()
-    hidden[row, place] = model.config.mask_token
-    read = framed(hidden) if alone else framed(some.first, hidden)
-    x = model.eval().hidden(*read.values())
-    at = place + (1 if alone else token.shape[1] + 2)
-    return F.cross_entropy(model.guess(x[row, at]), token[row, place]).item()
+    row = torch.arange(len(some.second))
+    place = torch.randint(some.second.shape[1], row.shape, generator=generator(seed))
+    read = framed(some.first, some.second)
+    at = place + some.first.shape[1] + 2
+    read["tokens"][row, at] = MASK
+    x = model.eval().hidden(*read.values())[row, at]
+    return F.cross_entropy(model.guess(x), some.second[row, place]).item()
 
 
 def together(some: Stories) -> Float[Tensor, "k k"]:
@@ -220,6 +199,6 @@ def fits(table: Float[Tensor, "k k"], first: Tensor, second: Tensor) -> Tensor:
 def small(width: int, depth: int = 2) -> BERTConfig:
     """A BERT for these stories."""
     return BERTConfig(
-        vocab=VOCAB, width=width, depth=depth, heads=4, positions=11,
-        dropout=0.0, cls_token=CLS, sep_token=SEP, mask_token=SPECIAL.index("[MASK]"),
+        vocab=VOCAB, width=width, depth=depth, heads=4, positions=7,
+        dropout=0.0, cls_token=CLS, sep_token=SEP, mask_token=MASK,
     )  # fmt: skip
