@@ -19,7 +19,7 @@ from mmdl_lib.nn import sinusoidal
 WIDTH, START, WAVES = 32, 0.1, 0.2
 STORIES, STEPS, BATCH, RATE = 20_000, 1500, 48, 4e-3
 # labels of each task, equally many of each kind
-LABELS = {"sentence": (12, 48), "pair": (30, 120, 480)}
+LABELS = {"sentence": (12,), "pair": (30, 120, 480)}
 TUNING = 150  # steps
 SMALL = paragraphs.small(WIDTH)
 
