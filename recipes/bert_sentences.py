@@ -17,7 +17,7 @@ from mmdl_lib.lab.paragraphs import Reader, Sorter, Stories
 from mmdl_lib.nn import sinusoidal
 
 WIDTH, START, WAVES = 32, 0.1, 0.2
-STORIES, STEPS, BATCH, RATE = 20_000, 1500, 48, 4e-3
+STORIES, STEPS, BATCH, RATE = 20_000, 1200, 48, 4e-3
 # labels of each task, equally many of each kind
 LABELS = {"sentence": (12,), "pair": (30, 120, 480)}
 TUNING = 150  # steps
@@ -119,10 +119,10 @@ def counted(seed: int) -> dict:
 GROUPS = {
     "nets": {
         "words": partial(net, tasks=("words",), rate=3e-3, mix=False),
-        "words, mixed": partial(net, tasks=("words",), rate=3e-3),
         "both": partial(net, tasks=("words", "follows"), rate=1e-3),
         "untrained": partial(net, tasks=(), rate=3e-3),
     },
+    "exchanged": {"words": partial(net, tasks=("words",), rate=3e-3)},
     "counted": counted,
 }
 CLAIMS = lab.read_claims(__file__)
