@@ -126,7 +126,10 @@ def net(seed: int, *, tasks: tuple[str, ...], mix: bool = True) -> dict:
 
 def longer(seed: int) -> dict:
     """Words and pairs, from the same start, for more steps."""
-    return taught(seed + UNSEEN, ("words", "follows"), steps=LONGER)[1]
+    seed += UNSEEN
+    model, found = taught(seed, ("words", "follows"), steps=LONGER)
+    named = {str(n): often(model, "pair", n, seed) for n in LABELS["pair"]}
+    return found | {"pair": named}
 
 
 def counted(seed: int) -> dict:
