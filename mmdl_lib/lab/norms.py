@@ -68,8 +68,8 @@ def column_correlations(
 
     Example:
         >>> said = torch.tensor([[1.0, 1.0], [2.0, 1.0], [3.0, 1.0]])
-        >>> column_correlations(said, said.flip(0))
-        tensor([-1.,  0.])
+        >>> column_correlations(said, said.flip(0)).round().tolist()
+        [-1.0, 0.0]
     """
     a, b = said - said.mean(0), true - true.mean(0)
     size = a.norm(dim=0) * b.norm(dim=0)

@@ -3,7 +3,7 @@
 A story is about one of six topics and goes through four stages in a circle. Each topic
 has four nouns, each stage four verbs, which all topics share. A sentence is a noun and
 a verb. Two sentences that follow each other have one topic, and the stage of the second
-is the next one. So a hidden noun or verb can only be told from the *other* sentence.
+is the next one. So a hidden noun or verb can only be told from the other sentence.
 """
 
 from typing import NamedTuple
