@@ -64,7 +64,7 @@ class Claims(Table):
         name = titles.get(key, key) + ", on a GPU" * on_gpu(file)
         head = f"<summary><strong>{html.escape(name)}</strong>: {count(rows)}</summary>"
         where = nodes.paragraph("", "", nodes.Text("Chapter: "))
-        where += self.link(f"sec-{key}")
+        where += self.link("sec-" + key.replace("_further", "-further"))
         start = f'<details open data-chapter="{html.escape(key)}">{head}'
         return [raw(start), where, raw(f"{forest(rows)}</details>")]
 
