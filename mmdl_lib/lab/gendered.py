@@ -22,6 +22,7 @@ from mmdl_lib.data import shapes
 from mmdl_lib.data.shapes import Scenes
 from mmdl_lib.data.text import WordTokenizer
 from mmdl_lib.models.transformer import Transformer, TransformerConfig
+from mmdl_lib.nn.decode import greedy
 from mmdl_lib.pretrained import small
 
 MASCULINE = {"star": "stern", "ring": "ring", "circle": "kreis", "moon": "mond"}
@@ -152,11 +153,13 @@ class Seeing(Transformer):
     def translated(self, batch: dict) -> Int[Tensor, "b t"]:
         """The likeliest German words, one after the other, framed."""
         self.eval()
-        tokens = batch["tokens"][:, :1]
-        for _ in range(batch["tokens"].shape[1] - 1):
-            logits = self.said(batch, tokens, torch.ones_like(tokens, dtype=torch.bool))
-            tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], 1)
-        return tokens
+        memory, real = self.remembered(batch)
+        start, longest = batch["tokens"][:, 0], batch["tokens"].shape[1] - 1
+        state = 0, self.decoder.new_cache(), memory, real
+        end = self.config.end
+        told = greedy(self.step, start, state, end=end, max_length=longest).tokens
+        told = nn.functional.pad(told, (0, longest - told.shape[1]), value=end)
+        return torch.cat([start[:, None], told], 1)
 
 
 def net(seed: int, *, blind: bool) -> Seeing:

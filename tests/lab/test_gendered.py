@@ -115,3 +115,16 @@ def test_a_sentence_that_goes_on_is_wrong(mixed):
     end = (wanted == 2) & mixed.left_out[:, None]
     found = g.right(torch.where(end, noun, wanted), wanted)["right"]
     assert torch.equal(found, ~mixed.left_out)
+
+
+def test_each_word_told_is_the_likeliest_after_those_before(mixed):
+    for blind in (True, False):
+        net = g.net(1, blind=blind)
+        told = net.translated(mixed.batch)
+        assert told.shape == mixed.batch["tokens"].shape and (told[:, 0] == 1).all()
+        with torch.no_grad():
+            logits = net.said(
+                mixed.batch, told[:, :-1], torch.ones_like(told[:, :-1]) > 0
+            )
+        ended = (told[:, :-1] == 2).cumsum(1) > 0
+        assert ((logits.argmax(-1) == told[:, 1:]) | ended).all()
