@@ -118,19 +118,20 @@ def repeated(make, repeats: int, seconds: float) -> dict:
     return found | {"ratio": ratio, "repeats": ratios, "pairs": pairs}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def compare(cases: dict, what: str) -> None:
+    """The command line of a file of such cases."""
+    parser = argparse.ArgumentParser(description=f"{what}: ours beside a peer's.")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=20.0, help="of a repeat")
     parser.add_argument("--out", type=Path, help="file for the numbers, as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
     whole = {"device": "one thread of a CPU", "torch": torch.__version__}
-    for name, make in CASES.items():
+    for name, make in cases.items():
         whole[name] = found = repeated(make, options.repeats, options.seconds)
         verdict = "ok" if found["ratio"] <= ALLOWED else f"above {ALLOWED}"
         print(
-            f"U-Net, {name}: ours {found['ours_ms']} ms, peer {found['peer_ms']} ms, "
+            f"{what}, {name}: ours {found['ours_ms']} ms, peer {found['peer_ms']} ms, "
             f"ratio {found['ratio']} of {found['pairs']} pairs ({verdict}); repeats "
             f"{found['repeats']}",
             flush=True,
@@ -140,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    compare(CASES, "U-Net")

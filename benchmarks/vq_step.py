@@ -1,23 +1,22 @@
 """A training step of our codebook beside vector_quantize_pytorch's.
 
-Run: python benchmarks/vq_step.py [small | large]
+Run: python benchmarks/vq_step.py [--repeats N] [--seconds S] [--out FILE]
 
 Both sides run in one process, in turns, with one thread, on the same vectors: nearest
 codes, straight-through gradient, commitment, moving averages, without revival. Ours may
-take 1.02 times as long.
+take 1.02 times as long. `--out` keeps the numbers as JSON, those of this folder are in
+vq_step.json.
 """
 
-import statistics
-import sys
+from functools import partial
 
 import torch
-from vision_steps import measure
+from unet_step import compare
 
 CASES = {  # vectors, codes, width
     "small": (4096, 256, 8),
     "large": (4096, 1024, 64),
 }
-ALLOWED = 1.02
 
 
 def sides(n: int, size: int, width: int):
@@ -52,19 +51,5 @@ def sides(n: int, size: int, width: int):
     return ours, theirs
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    for name in sys.argv[1:] or CASES:
-        times = measure(*sides(*CASES[name]))
-        ours, peer = (statistics.median(t) for t in zip(*times, strict=True))
-        ratio = statistics.median(a / b for a, b in times)
-        verdict = "ok" if ratio <= ALLOWED else f"above {ALLOWED}"
-        print(
-            f"{name}: ours {1e3 * ours:.2f} ms, peer {1e3 * peer:.2f} ms, "
-            f"ratio {ratio:.3f} of {len(times)} pairs ({verdict})",
-            flush=True,
-        )
-
-
 if __name__ == "__main__":
-    main()
+    compare({name: partial(sides, *case) for name, case in CASES.items()}, "VQ")
