@@ -4,12 +4,16 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
 from mmdl_lib.borders import check_image, check_same_length
 from mmdl_lib.data import shapes
+from mmdl_lib.data.shapes import Scenes, drawing, to_float
+from mmdl_lib.data.shapes.reading import COLORED
+from mmdl_lib.metrics.faithfulness import exactly
 from mmdl_lib.models.vae import VAE, VAEConfig
+from mmdl_lib.models.vqvae import VQVAE
 from mmdl_lib.pretrained import small
 
 SIDE = 16  # pixels of the small world
@@ -47,6 +51,49 @@ def sharpness(rebuilt: Tensor, image: Tensor) -> float:
     if whole == 0:
         raise ValueError("image expected pictures with edges, got plain ones.")
     return _edges(rebuilt) / whole
+
+
+def touching(scenes: Scenes) -> Bool[Tensor, " b"]:
+    """Scenes in which two plain objects of one color touch: one patch to a reader.
+
+    A pixel belongs to an object that covers as much of it as the reader asks for, and
+    objects touch where pixels of theirs are one, or share a side.
+    """
+    solid = drawing.coverage(scenes, 32) > COLORED
+    near = solid.clone()
+    near[:, :, 1:] |= solid[:, :, :-1]
+    near[:, :, :-1] |= solid[:, :, 1:]
+    near[..., 1:] |= solid[..., :-1]
+    near[..., :-1] |= solid[..., 1:]
+    meet = near.flatten(2).float() @ solid.flatten(2).float().mT > 0
+    alike = scenes.color[:, :, None] == scenes.color[:, None]
+    here = scenes.present[:, :, None] & scenes.present[:, None]
+    return (meet & alike & here).triu(1).flatten(1).any(1)
+
+
+@torch.no_grad()
+def read_back(model: VQVAE, scenes: Scenes) -> dict[str, float]:
+    """What is left of drawn scenes behind a tokenizer, read by the fixed program.
+
+    Returns:
+        exact: share of rebuilt pictures that are read wholly right; ceiling: the same
+        of the drawn ones; kept: of the drawn ones that are read right, the share that
+        is so when rebuilt; error: mean squared error.
+
+    Raises:
+        ValueError: no scenes, or none whose drawn picture is read right.
+    """
+    image = to_float(scenes.render())
+    rebuilt = torch.cat([model.reconstruct(part) for part in image.split(250)])
+    before, after = exactly(image, scenes), exactly(rebuilt, scenes)
+    if not before.any():
+        raise ValueError("scenes expected one at least that is read right, got none.")
+    return {
+        "exact": after.double().mean().item(),
+        "ceiling": before.double().mean().item(),
+        "kept": after[before].double().mean().item(),
+        "error": (rebuilt - image).square().mean().item(),
+    }
 
 
 def _edges(image: Tensor) -> float:

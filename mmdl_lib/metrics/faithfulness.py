@@ -15,15 +15,18 @@ GenEval (Ghosh et al. 2023, arXiv 2310.11513), which let a detector read photogr
 **Range** 0 to 1, higher is better.
 **Official implementation** none: the world is ours.
 **Quirks** The reader itself errs on about one drawn object in a hundred, so a perfect
-generator scores 0.98 or so; score drawn pictures of the same scenes for the ceiling. A
-picture with additional objects loses `count` and `exact`, not `object`. The relation is
-that of the first two objects; it counts as missed where one of them is not seen.
+generator scores 0.98 or so; score drawn pictures of the same scenes for the ceiling, or
+count only scenes whose drawn picture is read right (`exactly`). What it misreads are
+objects of one color that touch. A picture with additional objects loses `count` and
+`exact`, not `object`. The relation is that of the first two objects; it counts as
+missed where one of them is not seen.
 """
 
 from collections import Counter
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from mmdl_lib.borders import check_image, check_same_length
@@ -59,15 +62,31 @@ def faithfulness(images: Tensor, scenes) -> Faithfulness:
         >>> round(faithfulness(other.render(), scenes).exact, 1)
         0.0
     """
-    if getattr(images, "dtype", None) != torch.uint8:
-        check_image(images, name="pictures")
-    check_same_length(pictures=images, scenes=scenes)
-    rows = zip(scenes.seen_in(images), scenes.things(), strict=True)
-    found = [_score(seen, asked) for seen, asked in rows]
+    found = _scores(images, scenes)
     related = [row[4] for row in found if row[4] is not None]
     means = [sum(part) / len(found) for part in zip(*(r[:4] for r in found))]  # noqa: B905
     relation = sum(related) / len(related) if related else float("nan")
     return Faithfulness(*means, relation, sum(row[5] for row in found) / len(found))
+
+
+def exactly(images: Tensor, scenes) -> Bool[Tensor, " b"]:
+    """Which pictures are `exact`; arguments and errors as in `faithfulness`.
+
+    Example:
+        >>> from mmdl_lib.data import shapes
+        >>> scenes = shapes.sample(3, seed=1, objects=2)
+        >>> exactly(scenes.render()[[0, 0, 2]], scenes)
+        tensor([ True, False,  True])
+    """
+    return torch.tensor([row[5] == 1.0 for row in _scores(images, scenes)])
+
+
+def _scores(images: Tensor, scenes) -> list[tuple]:
+    if getattr(images, "dtype", None) != torch.uint8:
+        check_image(images, name="pictures")
+    check_same_length(pictures=images, scenes=scenes)
+    rows = zip(scenes.seen_in(images), scenes.things(), strict=True)
+    return [_score(seen, asked) for seen, asked in rows]
 
 
 def _score(seen: list, asked: list) -> tuple:
