@@ -67,8 +67,7 @@ def touching(scenes: Scenes) -> Bool[Tensor, " b"]:
     near[..., :-1] |= solid[..., 1:]
     meet = near.flatten(2).float() @ solid.flatten(2).float().mT > 0
     alike = scenes.color[:, :, None] == scenes.color[:, None]
-    here = scenes.present[:, :, None] & scenes.present[:, None]
-    return (meet & alike & here).triu(1).flatten(1).any(1)
+    return (meet & alike).triu(1).flatten(1).any(1)
 
 
 @torch.no_grad()
