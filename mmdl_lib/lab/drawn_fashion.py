@@ -37,12 +37,15 @@ FILES = {
     "gan": "fashion_gan.webp",
     "dcgan": "fashion_dcgan.webp",
 }
+COLUMNS = {"found": ("kinds", 1), "sure": ("sure of the kind", 2), "fid": ("FID", 0)}
+COLUMNS |= {"precision": ("precision", 2), "recall": ("recall", 2)}
+COLUMNS |= {"distance": ("from the nearest", 0)}
 FOLDER = Path(fashion.__file__).parent / "_fashion_draws"
 
 
 @cache
 def world(split: str) -> tuple[UInt8[Tensor, "n 1 28 28"], Int[Tensor, " n"]]:
-    """Pictures and labels; MMDL_FASHION names a folder of the files, if not as usual."""
+    """Pictures and labels; MMDL_FASHION may name another folder of the files."""
     count = short(TRAIN if split == "train" else TEST, least=80)
     image, label = fashion.load(split, os.environ.get("MMDL_FASHION", fashion.ROOT))
     return image[:count], label[:count]
@@ -198,3 +201,25 @@ def samples() -> Float[Tensor, "n 1 28 28"]:
     image, label = world("test")
     rows = [(label == k).nonzero()[:2, 0] for k in range(len(CLASSES))]
     return to_float(image[torch.cat(rows)])
+
+
+def table(found: dict, names: dict[str, str]) -> list[dict]:
+    """What was measured, as rows for readers; of several trainings the means.
+
+    Args:
+        found: what the recipe keeps.
+        names: of its models, by group.
+    """
+    labels = {"real": "real pictures", "pixels": "each pixel by itself"}
+    runs = {label: [found["real"][key]] for key, label in labels.items()}
+    runs |= {label: list(found[key].values()) for key, label in names.items()}
+    rows = []
+    for label, some in runs.items():
+        row = {"2,000 pictures": label}
+        for key, (name, digits) in COLUMNS.items():
+            mean = sum(run[key] for run in some) / len(some)
+            row[name] = round(mean, digits) if digits else round(mean)
+        shares = [[f(run["share"]) for run in some] for f in (min, max)]
+        rarest, most = (round(sum(x) / len(x), 2) for x in shares)
+        rows.append(row | {"rarest kind": rarest, "most frequent": most})
+    return rows

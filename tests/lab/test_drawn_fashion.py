@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from mmdl_lib.core import generator
 from mmdl_lib.data.fashion import CLASSES
 from mmdl_lib.data.shapes import to_float
 from mmdl_lib.lab import drawn_fashion as df
@@ -117,3 +116,17 @@ def test_all_that_the_recipe_measures_is_stored(monkeypatch):
     whole = results("fashion_gans")
     assert set(whole) == {"gan", "dcgan", "real", "stamps"}
     assert {*whole["gan"]} == {*whole["dcgan"]} == {"0", "1", "2"}
+
+
+def test_tables_show_means_over_the_trainings():
+    kept = {"found": 9, "sure": 0.5, "fid": 30.4, "precision": 0.25, "recall": 0.5}
+    kept |= {"distance": 40.0, "share": [0.1] * 10}
+    other = kept | {"found": 10, "recall": 0.25, "share": [0.3] + [0.7 / 9] * 9}
+    found = {"real": {"real": kept, "pixels": other}, "gan": {"0": kept, "1": other}}
+    rows = df.table(found, {"gan": "GAN"})
+    names = [row["2,000 pictures"] for row in rows]
+    assert names == ["real pictures", "each pixel by itself", "GAN"]
+    assert rows[2]["kinds"] == 9.5 and rows[2]["recall"] == 0.38
+    assert [row["FID"] for row in rows] == [30] * 3
+    assert [row["most frequent"] for row in rows] == [0.1, 0.3, 0.2]
+    assert [row["rarest kind"] for row in rows] == [0.1, 0.08, 0.09]
