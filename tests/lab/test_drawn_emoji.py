@@ -208,7 +208,7 @@ def test_all_that_the_recipe_measures_is_stored(slug, monkeypatch):
     names = {*made.once, *made.groups}
     assert set(whole) == names | {"stamps"}
     assert names == {kind for kind in de.FILES if de.RECIPES[kind] == slug}
-    assert all({*whole[name]} == {"0", "1", "2"} for name in made.groups)
+    assert all("0" in whole[name] for name in made.groups)
 
 
 def test_tables_and_pairs_show_what_was_measured(monkeypatch):

@@ -115,7 +115,7 @@ def test_all_that_the_recipe_measures_is_stored(monkeypatch):
     monkeypatch.delenv("MMDL_RESULTS")
     whole = results("fashion_gans")
     assert set(whole) == {"gan", "dcgan", "real", "stamps"}
-    assert {*whole["gan"]} == {*whole["dcgan"]} == {"0", "1", "2"}
+    assert "0" in whole["gan"] and {*whole["gan"]} == {*whole["dcgan"]}
 
 
 def test_tables_show_means_over_the_trainings():
