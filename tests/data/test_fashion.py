@@ -68,7 +68,5 @@ def test_other_bytes_are_refused(tmp_path, image):
 def test_each_picture_needs_a_label_from_0_to_9(tmp_path, image):
     for label in ([9, 0], [9, 0, 10]):
         put(tmp_path, "test", image, np.array(label, np.uint8))
-        with pytest.raises(
-            ValueError, match="label from 0 to 9 for each of 3"
-        ):
+        with pytest.raises(ValueError, match="label from 0 to 9 for each of 3"):
             fashion.load("test", tmp_path)
