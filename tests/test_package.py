@@ -57,6 +57,7 @@ def test_the_wheel_carries_weights_results_and_demos_and_no_tests(wheel):
         "weights",
         "data/_clipart",
         "data/_emoji_draws",
+        "data/_fashion_draws",
         "data/_verses",
         "demos",
         *(f"demos/{name}" for name in demos.names()),
