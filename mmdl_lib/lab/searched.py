@@ -33,7 +33,7 @@ MARKS = [
     (re.compile(r"\{[\w:]+\}`([^`<]*?)(?: *<[^`]*>)?`"), r"\1"),
     (re.compile(r"\[([^\]]*)\]\([^)]*\)"), r"\1"),
     (re.compile(r"[*`$]|^[-\d]+\.? ", re.M), ""),
-    (re.compile(r"\s+([.,;:)])"), r"\1"),
+    (re.compile(r"\s+([.,;:)](?!\d))"), r"\1"),
 ]
 GOALS = re.compile(r"^.*[Yy]ou will be able to", re.M)
 HEADING = re.compile(r"^#+ +(.*)$", re.M)
