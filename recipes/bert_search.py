@@ -33,9 +33,10 @@ ASKED = (
 
 @cache
 def library() -> list[searched.Paragraph]:
-    """All paragraphs of the book's notebooks."""
+    """All paragraphs of the book's notebooks but those that tell of this search."""
     files = sorted((ROOT / "notebooks").glob("*/*.ipynb"))
-    return [found for file in files for found in searched.paragraphs(file)]
+    found = [one for file in files for one in searched.paragraphs(file)]
+    return [one for one in found if one.section != "Ask the book"]
 
 
 def chapter(page: str) -> str:
