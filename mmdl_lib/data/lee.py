@@ -1,7 +1,7 @@
 """Lee corpus: 300 short news reports, for the smallest of trainings on plain English.
 
-Headline stories of an Australian broadcaster's mail service, about fifty thousand
-running words of 2001 and around, gathered by Lee, Pincombe and Welsh (2005) as the
+Headline stories of an Australian broadcaster's mail service, nearly sixty thousand
+running words, gathered by Lee, Pincombe and Welsh (2005) as the
 background of their study on how alike documents are. The package `gensim` (LGPL 2.1)
 carries the file for its tests.
 
