@@ -199,3 +199,37 @@ def judged(image: Tensor, asked: World) -> dict[str, float]:
     both, color = oo.right(large, asked.scenes)
     near = (seen(large) * asked.caption.text).sum(1).mean().item()
     return {"exact": both.mean().item(), "color": color.mean().item(), "near": near}
+
+
+def couples(n: int, *, seed: int) -> tuple[Scenes, Scenes]:
+    """Scenes two by two, which differ in color and in shape."""
+    count = short(n, least=8)
+    one, two = (oo.sample(3 * count, seed=10 * seed + k) for k in (1, 2))
+    apart = (one.color[:, 0] != two.color[:, 0]) & (one.shape[:, 0] != two.shape[:, 0])
+    rows = apart.nonzero()[:count, 0]
+    return one[rows], two[rows]
+
+
+def whose(image: Float[Tensor, "b 3 32 32"], one: Scenes, two: Scenes) -> dict:
+    """Of pictures on the way between two: shares by what the program reads there.
+
+    `single`: one object, all others are shares of these pictures: color of the `first
+    color`, `second color` or a `third color`, shape likewise, and `crossed`: the color
+    of one end with the shape of the other.
+    """
+    ends = zip(one.seen_in(image), one.things(), two.things(), strict=True)
+    rows = [(s[0], a[0], b[0]) for s, a, b in ends if len(s) == 1]
+    found, count = {"single": len(rows) / len(image)}, max(len(rows), 1)
+    for part in ("color", "shape"):
+        a, b = (sum(_alike(part, row[0], row[k]) for row in rows) for k in (1, 2))
+        found |= {f"first {part}": a / count, f"second {part}": b / count}
+        found[f"third {part}"] = (len(rows) - a - b) / count
+    crossed = sum(
+        (s.color, s.shape) in ((a.color, b.shape), (b.color, a.shape))
+        for s, a, b in rows
+    )
+    return found | {"crossed": crossed / count}
+
+
+def _alike(part: str, one, two) -> bool:
+    return getattr(one, part) == getattr(two, part)
