@@ -6,7 +6,7 @@ in its picture but by chance.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmdl_lib.core import Model, generator
-from mmdl_lib.data.shapes import Scenes, to_float
+from mmdl_lib.data.shapes import COLORS, RGB, Scenes, to_float
 from mmdl_lib.data.text import WordTokenizer
 from mmdl_lib.lab import few_objects as fo
 from mmdl_lib.lab import one_object as oo
@@ -215,7 +215,8 @@ def whose(image: Float[Tensor, "b 3 32 32"], one: Scenes, two: Scenes) -> dict:
 
     `single`: one object, all others are shares of these pictures: color of the `first
     color`, `second color` or a `third color`, shape likewise, and `crossed`: the color
-    of one end with the shape of the other.
+    of one end with the shape of the other. `mixed`: of the six colors of neither end,
+    the one nearest to their mean; `mixed by chance` is a sixth of the third colors.
     """
     ends = zip(one.seen_in(image), one.things(), two.things(), strict=True)
     rows = [(s[0], a[0], b[0]) for s, a, b in ends if len(s) == 1]
@@ -228,7 +229,18 @@ def whose(image: Float[Tensor, "b 3 32 32"], one: Scenes, two: Scenes) -> dict:
         (s.color, s.shape) in ((a.color, b.shape), (b.color, a.shape))
         for s, a, b in rows
     )
-    return found | {"crossed": crossed / count}
+    mixed = sum(s.color == _mixed(a.color, b.color) for s, a, b in rows)
+    found |= {"crossed": crossed / count, "mixed": mixed / count}
+    return found | {"mixed by chance": found["third color"] / 6}
+
+
+@cache
+def _mixed(one: str, two: str) -> str:
+    """Of the other colors, that nearest to the mean of two."""
+    rgb = dict(zip(COLORS, RGB.float(), strict=True))
+    mean = (rgb[one] + rgb[two]) / 2
+    rest = [name for name in COLORS if name not in (one, two)]
+    return min(rest, key=lambda name: (rgb[name] - mean).norm().item())
 
 
 def _alike(part: str, one, two) -> bool:

@@ -5,7 +5,7 @@ import dataclasses
 import torch
 
 from mmdl_lib.core import generator
-from mmdl_lib.data.shapes import to_float
+from mmdl_lib.data.shapes import COLORS, to_float
 from mmdl_lib.lab import frozen as fz
 from mmdl_lib.lab import one_object as oo
 from mmdl_lib.lab import readers as rd
@@ -45,6 +45,20 @@ def test_a_third_picture_is_of_neither_and_an_exchange_is_crossed():
     mixed = dataclasses.replace(one, color=color)
     found = un.whose(drawn(mixed), one, two)
     assert found["third color"] == 1 and found["crossed"] == 0
+    assert found["mixed by chance"] == 1 / 6 and 0 < found["mixed"] < 1
+
+
+def test_red_and_yellow_mix_to_orange():
+    assert un._mixed("red", "yellow") == un._mixed("yellow", "red") == "orange"
+    one, two = un.couples(40, seed=1)
+    names = [
+        (a.color, b.color)
+        for (a,), (b,) in zip(one.things(), two.things(), strict=True)
+    ]
+    mixed = torch.tensor([COLORS.index(un._mixed(*pair)) for pair in names])
+    color = mixed.to(one.color)[:, None].expand_as(one.color)
+    found = un.whose(drawn(dataclasses.replace(one, color=color)), one, two)
+    assert found["mixed"] == 1
 
 
 def test_pictures_with_no_object_are_no_one_s():
