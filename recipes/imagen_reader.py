@@ -1,6 +1,6 @@
 """Which lever is longer: a larger frozen reader, or a larger net that draws?
 
-Command: python recipes/imagen_reader.py sizes:0   (one seed, about four minutes)
+Command: python recipes/imagen_reader.py sizes:0   (one seed, about three minutes)
          python recipes/imagen_reader.py summary   (the claims)
 Expected: about 20 minutes on a quiet core. Readers of four sizes read the same
 sentences equally long and are frozen; nets of two sizes learn to draw behind them. The
@@ -25,7 +25,7 @@ READERS = {
 }
 NETS = {"": (32, 48), ", larger net": (64, 96)}
 ARMS = [(name, "") for name in READERS]
-ARMS += [(name, ", larger net") for name in ("tiny", "large")]
+ARMS += [(name, ", larger net") for name in ("small", "medium")]
 
 
 def sizes(seed: int, *, reader: str, net: str) -> dict:
