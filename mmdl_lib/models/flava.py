@@ -3,7 +3,7 @@
 **Paper** Singh, Hu, Goswami, Couairon, Galuba, Rohrbach, Kiela, "FLAVA: A Foundational
 Language And Vision Alignment Model", CVPR 2022, arXiv 2112.04482.
 
-**Book** `sec-flava`
+**Book** `sec-vokenization`, under `sec-flava`
 
 **Symbols**
 - `states_image (b, n+1, d)` = h_I, [CLS_I] and the patches after the image encoder;
@@ -100,11 +100,6 @@ def pairing(
 ) -> Pairing:
     """Half of the pictures, by a coin each, get the text of another row.
 
-    Args:
-        b: rows, at least two.
-        generator: where the randomness comes from.
-        device: where the numbers lie.
-
     Raises:
         ValueError: fewer than two rows.
     """
@@ -127,7 +122,7 @@ def masked_loss(
 
 
 class FLAVAOutput(NamedTuple):
-    """States after the last norms; `both` is [CLS_M], [CLS_I], patches, words."""
+    """States after the last norms; of `both` [CLS_M], [CLS_I], patches, words."""
 
     image: Float[Tensor, "b n d"]
     text: Float[Tensor, "b t d"]
@@ -185,8 +180,7 @@ class BothEncoder(nn.Module):
     def __init__(self, config: FLAVAConfig):
         super().__init__()
         width = config.width
-        self.from_image = nn.Linear(width, width)
-        self.from_text = nn.Linear(width, width)
+        self.from_image, self.from_text = (nn.Linear(width, width) for _ in range(2))
         self.class_token = nn.Parameter(torch.zeros(width))
         self.transformer = Transformer(width, config.depth_both, config.heads)
         self.norm = nn.LayerNorm(width)
@@ -235,8 +229,7 @@ class FLAVA(Model):
     def __init__(self, config: FLAVAConfig):
         super().__init__(config)
         width = config.width
-        self.image = ImageEncoder(config)
-        self.text = TextEncoder(config)
+        self.image, self.text = ImageEncoder(config), TextEncoder(config)
         self.both = BothEncoder(config)
         self.project_image = nn.Linear(width, config.embed)
         self.project_text = nn.Linear(width, config.embed)
@@ -254,23 +247,14 @@ class FLAVA(Model):
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=std)
 
-    def forward(
-        self,
-        image: Float[Tensor, "b 3 h w"],
-        tokens: Int[Tensor, "b t"],
-        mask: Bool[Tensor, "b t"],
-    ) -> FLAVAOutput:
+    def forward(self, image: Tensor, tokens: Tensor, mask: Tensor) -> FLAVAOutput:
         """States of pictures, of texts, and of each picture with its text."""
         seen, read = self.image(image), self.text(tokens, mask)
         both = self.both(seen, read, mask)
         return FLAVAOutput(self.image.norm(seen), self.text.norm(read), both)
 
     def encode_image(self, image: Tensor) -> Float[Tensor, "b d"]:
-        """[CLS_I] in the common space, of length one.
-
-        Raises:
-            ValueError: no pictures in [-1, 1] of the right size.
-        """
+        """[CLS_I] in the common space, of length one; ValueError: wrong pictures."""
         self._check_image(image)
         return self._image_feature(self.image(image))
 
@@ -280,37 +264,25 @@ class FLAVA(Model):
         """[CLS_T] in the common space, of length one.
 
         Raises:
-            ValueError: unknown tokens, more than positions, or a mask that is no
-                beginning.
+            ValueError: unknown tokens, too many, or a mask that is no beginning.
         """
         self._check_text(tokens, mask)
         return self._text_feature(self.text(tokens, mask))
 
     def encode_pair(
-        self,
-        image: Tensor,
-        tokens: Int[Tensor, "b t"],
-        mask: Bool[Tensor, "b t"],
+        self, image: Tensor, tokens: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
     ) -> Float[Tensor, "b d"]:
-        """[CLS_M] of pictures, each with the text of its row; errors as above."""
+        """[CLS_M] of each picture with its text; errors as above."""
         self._check_image(image)
         self._check_text(tokens, mask)
         return self.both(self.image(image), self.text(tokens, mask), mask)[:, 0]
 
     def match(
-        self,
-        image: Tensor,
-        tokens: Int[Tensor, "b t"],
-        mask: Bool[Tensor, "b t"],
+        self, image: Tensor, tokens: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
     ) -> Float[Tensor, " b"]:
         """Log-odds that a text belongs to the picture of its row; errors as above."""
         logits = self.itm(self.encode_pair(image, tokens, mask))
         return logits[:, 1] - logits[:, 0]
-
-    def words(self, tokens: Tensor, mask: Bool[Tensor, "b t"]) -> Bool[Tensor, "b t"]:
-        """Where a token may be hidden: no padding, no [CLS], no [SEP]."""
-        special = (tokens == self.config.cls_token) | (tokens == self.config.sep_token)
-        return mask & ~special
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """The five losses of a step, weighted and added.
@@ -354,14 +326,12 @@ class FLAVA(Model):
         states = self.text(read, mask)[row]
         both = self.both(self.image(image, hidden), states, mask[row])
         logits, own = self.itm(both[:, 0]), match.bool()[:, None]
-        n = hidden.shape[1]
         # 0 is [CLS_M] and 1 is [CLS_I]
-        patches, words = both[:, 2 : 2 + n], both[:, 2 + n :]
+        _, patches, words = both.split([2, hidden.shape[1], mask.shape[1]], 1)
         check_integers("codes", codes, 0, self.config.codes - 1)
         seen = masked_loss(self.mmm_image(patches), codes, hidden & own)
-        said = masked_loss(
-            self.mmm_text(words), batch["tokens"][row], chosen[row] & own
-        )
+        asked, target = chosen[row] & own, batch["tokens"][row]
+        said = masked_loss(self.mmm_text(words), target, asked)
         return {"itm": F.cross_entropy(logits, match), "mmm": seen + said}
 
     def _pictures(self, batch: dict, generator) -> Tensor:
@@ -389,9 +359,9 @@ class FLAVA(Model):
         return blocks(real, (grid, grid), **how, generator=generator)
 
     def _hide_words(self, tokens, mask, generator):
+        special = (tokens == self.config.cls_token) | (tokens == self.config.sep_token)
         names = {"vocab": self.config.vocab, "mask_token": self.config.mask_token}
-        words = self.words(tokens, mask)
-        return hide(tokens, words, **names, generator=generator)
+        return hide(tokens, mask & ~special, **names, generator=generator)
 
     def _image_feature(self, states: Tensor) -> Float[Tensor, "b d"]:
         return F.normalize(self.project_image(self.image.norm(states)[:, 0]), dim=1)
@@ -403,10 +373,8 @@ class FLAVA(Model):
         check_image(image)
         side = self.config.image_size
         if image.shape[1:] != (3, side, side):
-            raise ValueError(
-                f"image expected shape (b, 3, {side}, {side}), got "
-                f"{tuple(image.shape)}."
-            )
+            wanted = f"(b, 3, {side}, {side})"
+            raise ValueError(f"image expected shape {wanted}, got {image.shape}.")
 
     def _check_text(self, tokens: Tensor, mask: Tensor) -> None:
         check_integers("tokens", tokens, 0, self.config.vocab - 1)
@@ -420,7 +388,8 @@ class FLAVA(Model):
             size = (n, 3, config.image_size, config.image_size)
             batch[image] = 2 * torch.rand(size, **g) - 1
             batch[codes] = torch.randint(config.codes, (n, config.grid**2), **g)
-        most, place = min(12, config.positions), torch.arange(min(12, config.positions))
+        most = min(12, config.positions)
+        place = torch.arange(most)
         for tokens, mask in (("tokens", "mask"), ("text", "text_mask")):
             length = torch.randint(6, most + 1, (n, 1), **g)
             ids = torch.randint(SPECIAL, config.vocab, (n, most), **g)
