@@ -16,7 +16,8 @@ from mmdl_lib.lab import readers as rd
 from mmdl_lib.nn.unet import PatchUNetConfig
 
 PICTURES, PROMPTS, READ, STEPS = 4000, 96, 700, 1000
-# width, depth, heads, and the rate that read best of .004 and .01 on the pilot's seed
+# width, depth, heads and rate; of .004 and .01 the better one on the pilot's seed, but
+# for the large one, which was not tried with both
 READERS = {
     "tiny": (4, 1, 1, 1e-2),
     "small": (8, 1, 2, 1e-2),
