@@ -1,8 +1,8 @@
 """Two things side by side, what is said of them, and words that no caption holds.
 
-A caption names two things and how they stand, each by its first name: *red circle left
-blue square*. Texts without pictures know four more names for each color and each shape.
-Half of them say that two names are one: *scarlet disc is red circle*. So what a picture
+A caption names two things and how they stand, each by its first name: "red circle left
+blue square". Texts without pictures know four more names for each color and each shape.
+Half of them say that two names are one: "scarlet disc is red circle". So what a picture
 of a scarlet disc looks like can only be known by way of the texts. `recipes/flava.py`
 and its page use both.
 """
@@ -58,7 +58,7 @@ def said(
     """Tokens of sentences: [CLS], five words, [SEP].
 
     Args:
-        meaning: of `meanings`; a place of 4 stands for *is*.
+        meaning: of `meanings`; a place of 4 stands for "is".
         name: which of its five names each of the four attributes gets; the first
             without.
     """
