@@ -29,6 +29,9 @@ def test_holes_are_of_four_kinds_as_often_as_they_say():
     for sides in (rows[box].sum(1), columns[box].sum(1)):
         assert sides.min() == 8 and sides.max() == 24
     assert hidden[box].any(0).all() and hidden[~filled].any(0).all()
+    for one in hidden[~filled][:50]:  # each row of a brush is one run of pixels
+        assert (one.int().diff(dim=1) == 1).sum(1).max() <= 1
+        assert one.any(1).int().diff().eq(1).sum() <= 1  # and no row is left out
     # a half is any of the four
     starts = {(bool(h[0, 0]), bool(h[0, -1]), bool(h[-1, 0])) for h in hidden[half]}
     assert len(starts) == 4
@@ -71,6 +74,10 @@ def test_a_seam_is_the_mean_step_across_the_border_and_nowhere_else():
     image[..., 12:18, 12:18] = 1.0  # inside: does not count
     image[..., :5, :] = -1.0  # nor outside
     assert holes.seam(image, mask) == 0
+    image = torch.where(mask, 0.25, -0.5).expand(1, 3, 32, 32)
+    assert holes.seam(image, mask) == pytest.approx(0.75)
+    mask = torch.ones(1, 1, 32, 32, dtype=torch.bool)
+    mask[..., 10:20, :] = False  # rows alone are hidden: no border to the sides
     image = torch.where(mask, 0.25, -0.5).expand(1, 3, 32, 32)
     assert holes.seam(image, mask) == pytest.approx(0.75)
     image = image.clone()
