@@ -80,6 +80,8 @@ def test_a_seam_is_the_mean_step_across_the_border_and_nowhere_else():
     mask[..., 10:20, :] = False  # rows alone are hidden: no border to the sides
     image = torch.where(mask, 0.25, -0.5).expand(1, 3, 32, 32)
     assert holes.seam(image, mask) == pytest.approx(0.75)
+    sides = holes.seam(image.mT, mask.mT)  # nor above and below
+    assert sides == pytest.approx(0.75)
     image = image.clone()
     image[:, 0] = 0.0  # a mean over colors
     assert holes.seam(image, mask) == pytest.approx(0.5)
