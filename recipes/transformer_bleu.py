@@ -6,8 +6,8 @@ Command: python recipes/transformer_bleu.py          (all that is missing)
 Expected: about 20 minutes on a quiet core; results/transformer_bleu.json.
 
 Both translators have 0.8 million parameters and read the same clauses in the same
-order; the one with shorter steps takes more of them. What a step costs was measured side
-by side before (`pace`), and the numbers of steps follow from it.
+order; the one with shorter steps takes more of them. What a step costs was measured
+side by side before (`pace`), and the numbers of steps follow from it.
 """
 
 import time
