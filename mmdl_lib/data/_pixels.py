@@ -1,9 +1,11 @@
-"""Pictures as bytes and as the floats that models take, and what checks them."""
+"""Pictures of files, as bytes and as the floats that models take; what checks them."""
 
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -41,6 +43,47 @@ def to_float(image: UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     """
     check_bytes(image)
     return image.to(torch.float32) / 127.5 - 1
+
+
+def to_bytes(image: Float[Tensor, "b c h w"]) -> UInt8[Tensor, "b c h w"]:
+    """Pixels in [-1, 1] to the nearest of 0..255; what lies beyond is cut.
+
+    Raises:
+        ValueError: something else than a batch of pictures as floats.
+
+    Example:
+        >>> to_bytes(torch.tensor([-1.2, -1.0, 0.0, 1.0]).reshape(1, 1, 2, 2)).tolist()
+        [[[[0, 0], [128, 255]]]]
+    """
+    if isinstance(image, Tensor) and image.is_floating_point():
+        image = image.clamp(-1, 1)
+    check_image(image)
+    return ((image + 1) * 127.5).round().to(torch.uint8)
+
+
+def read_picture(
+    path: Path, *, mode: str = "RGB", advice: str = ""
+) -> UInt8[Tensor, "c h w"]:
+    """The pixels of a file.
+
+    Args:
+        path: of the file.
+        mode: of Pillow, to which gray, palettes and CMYK are brought.
+        advice: end of the message, after "file".
+
+    Raises:
+        ValueError: a missing or damaged file.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert(mode))
+    except (OSError, SyntaxError, ValueError) as error:  # so PIL calls a broken PNG
+        raise ValueError(
+            f"{path} expected a whole picture, got a missing or damaged file{advice}."
+        ) from error
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()
 
 
 def check_pictures(image: Tensor) -> None:

@@ -24,10 +24,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
+
+from mmdl_lib.data._pixels import read_picture
 
 KEYS = {
     "images": ("id", "file_name", "height", "width"),
@@ -184,27 +185,18 @@ class Coco:
         }
 
     def _picture(self, row: dict) -> UInt8[Tensor, "3 h w"]:
-        from PIL import Image
-
         path = self.images / row["file_name"]
         if not path.exists():
             raise FileNotFoundError(
                 f"picture {row['id']} expected the file {path}, which is not there."
             )
-        try:
-            with Image.open(path) as opened:
-                pixels = np.asarray(opened.convert("RGB"))  # gray, palette, CMYK too
-        except (OSError, SyntaxError) as error:
-            raise ValueError(
-                f"{path} expected a whole picture, got a damaged file."
-            ) from error
-        size = row["height"], row["width"]
-        if pixels.shape[:2] != size:
+        image, size = read_picture(path), (row["height"], row["width"])
+        if image.shape[1:] != size:
             raise ValueError(
                 f"{path} expected height and width {size}, as its annotation says, got "
-                f"{pixels.shape[:2]}."
+                f"{tuple(image.shape[1:])}."
             )
-        return torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()
+        return image
 
 
 def open_coco(folder: str | Path, split: str | None = None) -> Coco:

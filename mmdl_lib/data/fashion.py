@@ -23,9 +23,9 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from mmdl_lib.borders import check_choice
-from mmdl_lib.data._pixels import to_float
+from mmdl_lib.data._pixels import to_bytes, to_float
 
-__all__ = ["CLASSES", "PACKAGE", "ROOT", "SIDE", "load", "to_float"]
+__all__ = ["CLASSES", "PACKAGE", "ROOT", "SIDE", "load", "to_bytes", "to_float"]
 
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt")
 CLASSES += ("sneaker", "bag", "ankle boot")

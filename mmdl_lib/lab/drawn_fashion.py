@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
@@ -20,7 +19,8 @@ from torch import Tensor, nn
 from mmdl_lib.borders import check_choice, check_image
 from mmdl_lib.core import generator
 from mmdl_lib.data import fashion
-from mmdl_lib.data.fashion import CLASSES, SIDE, to_float
+from mmdl_lib.data.fashion import CLASSES, SIDE, to_bytes, to_float
+from mmdl_lib.lab import draws
 from mmdl_lib.lab.engine import short
 from mmdl_lib.metrics.features import Features
 from mmdl_lib.metrics.fid import fid
@@ -162,16 +162,9 @@ def baseline() -> dict:
 
 def save(kind: str, image: Float[Tensor, "n 1 28 28"]) -> None:
     """Keep a row of pictures and, below, the training pictures nearest to them."""
-    from PIL import Image
-
     check_choice("kind", kind, tuple(FILES))
     near = world("train")[0][nearest(image.clamp(-1, 1))[1]]
-    drawn = ((image.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    rows = torch.stack([drawn, near])[:, :, 0]
-    both = rows.permute(0, 2, 1, 3).flatten(2).flatten(0, 1).contiguous().numpy()
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / FILES[kind]
-    Image.fromarray(both).save(path, lossless=True, quality=100, method=6)
+    draws.save(FOLDER / FILES[kind], torch.stack([to_bytes(image), near]))
 
 
 def shown(kind: str) -> UInt8[Tensor, "two n 3 28 28"]:
@@ -180,20 +173,8 @@ def shown(kind: str) -> UInt8[Tensor, "two n 3 28 28"]:
     Raises:
         ValueError: another kind, or a missing or damaged file.
     """
-    from PIL import Image
-
     check_choice("kind", kind, tuple(FILES))
-    path = FOLDER / FILES[kind]
-    try:
-        with Image.open(path) as picture:
-            both = torch.from_numpy(np.asarray(picture.convert("RGB")).copy())
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(
-            f"{path} expected pictures of clothes, got a missing or damaged file: run "
-            "`python recipes/fashion_gans.py`."
-        ) from error
-    both = both.unflatten(1, (-1, SIDE)).unflatten(0, (2, SIDE))
-    return both.permute(0, 2, 4, 1, 3).contiguous()
+    return draws.read(FOLDER / FILES[kind], SIDE, "fashion_gans")
 
 
 def samples() -> Float[Tensor, "n 1 28 28"]:

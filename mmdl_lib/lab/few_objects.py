@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mmdl_lib.core import generator
 from mmdl_lib.data import shapes
-from mmdl_lib.data.shapes import Scenes, to_float
+from mmdl_lib.data.shapes import Scenes, to_bytes, to_float
 from mmdl_lib.data.text import WordTokenizer
 from mmdl_lib.lab import runs
 from mmdl_lib.lab.engine import short
@@ -145,7 +145,7 @@ def right(image: Float[Tensor, "b 3 h w"], asked: Scenes) -> dict[str, float]:
     """Shares of the pictures: all asked objects in color and shape, all of it exact,
     the count, the relation where there are two; and of the objects color, shape."""
     found = faithfulness(image, asked)
-    seen = asked.seen_in(((image + 1) * 127.5).round().to(torch.uint8))
+    seen = asked.seen_in(to_bytes(image))
     pairs = zip(seen, asked.things(), strict=True)
     whole = [_has(one, two) for one, two in pairs]
     shares = {"objects": sum(whole) / len(whole)}

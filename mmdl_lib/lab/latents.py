@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmdl_lib.core import generator
-from mmdl_lib.data.shapes import COLORS, SHAPES, Scenes, to_float
+from mmdl_lib.data.shapes import COLORS, SHAPES, Scenes, to_bytes, to_float
 from mmdl_lib.data.shapes.drawing import RGB
 from mmdl_lib.data.shapes.reading import COLORED
 from mmdl_lib.lab import one_object as oo
@@ -211,7 +211,7 @@ def shown(image: Float[Tensor, "b 3 32 32"], asked: Scenes) -> dict[str, float]:
     `color`, `shape`: share of the objects that have the asked one, 0 where there is no
     object.
     """
-    seen = asked.seen_in(((image.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8))
+    seen = asked.seen_in(to_bytes(image))
     found = {"any": 0.0, "color": 0.0, "shape": 0.0}
     for things, (wanted, *_) in zip(seen, asked.things(), strict=True):
         pair = [(t.color == wanted.color, t.shape == wanted.shape) for t in things]
@@ -357,9 +357,7 @@ def sharpened(told: float, among_all: float, scale: float) -> float:
 
 def shares(image: Float[Tensor, "b 3 h w"], asked: Scenes) -> dict[str, float]:
     """Of pictures with one object, the share of each color; and how many have one."""
-    seen = asked.seen_in(
-        ((oo.larger(image).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    )
+    seen = asked.seen_in(to_bytes(oo.larger(image)))
     colors = [things[0].color for things in seen if len(things) == 1]
     found = {name: colors.count(name) / max(1, len(colors)) for name in COLORS}
     return found | {"readable": len(colors) / len(seen)}

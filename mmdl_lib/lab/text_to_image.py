@@ -19,7 +19,7 @@ from torch import Tensor
 from mmdl_lib import record
 from mmdl_lib.borders import check_image, check_text
 from mmdl_lib.data import shapes
-from mmdl_lib.data.shapes import Scenes, to_float
+from mmdl_lib.data.shapes import Scenes, to_bytes, to_float
 from mmdl_lib.data.shapes.language import article
 from mmdl_lib.data.text import WordTokenizer
 from mmdl_lib.metrics.faithfulness import faithfulness
@@ -131,7 +131,7 @@ def score(images: Tensor) -> Scores:
         )
     scenes = prompts().scenes
     # what is read is what would be stored: bytes
-    images = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+    images = to_bytes(images).cpu()
     found, fake = faithfulness(images, scenes), features(to_float(images))
     near = precision_recall(real(), fake)
     return Scores(

@@ -5,7 +5,6 @@ chapter on DALL-E does, and never sees a caption: what is not in the embedding c
 in its picture but by chance.
 """
 
-from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmdl_lib.core import Model, generator
+from mmdl_lib.core import generator
 from mmdl_lib.data.shapes import COLORS, RGB, Scenes, to_float
 from mmdl_lib.data.text import WordTokenizer
 from mmdl_lib.lab import few_objects as fo
@@ -27,6 +26,7 @@ from mmdl_lib.pretrained import small
 
 SOURCE = "shapes"
 LENGTH = 20  # places of a caption
+FIT = {"lr": 2e-3, "ema": 0.99}
 
 
 class Caption(NamedTuple):
@@ -93,23 +93,12 @@ def decoder(*, seed: int, steps: int, size: int, **how):
     scenes = oo.sample(short(size, least=100), seed=1000 * seed + 201)
     picture = seen(scenes.render(fo.SIDE))
     batches = runs.rows(64, seed, image=scenes.render(oo.SIDE), picture=picture)
-    return model, _trained(model, batches, seed=seed, steps=steps, lr=2e-3, **how)
+    return model, fo.fitted(model, batches, seed=seed, steps=steps, **FIT, **how)
 
 
 def fading(step: int, steps: int) -> float:
     """The rate's share: up in 30 steps, then down to zero in a line."""
     return min(1.0, (step + 1) / 30) * (1 - step / steps)
-
-
-def _trained(model: Model, batches: Callable, *, seed: int, steps: int, **how):
-    model.to(memory_format=torch.channels_last)
-    options = {"schedule": fo.held, "weight_decay": 0.01, "ema": 0.99}
-    options |= {"optimizer": fo.OPTIMIZER, "seed": seed, **how}
-    history = runs.train(model, batches, steps=steps, **options)
-    model.load_state_dict(history.average)
-    model.to(memory_format=torch.contiguous_format)
-    model.eval()
-    return history
 
 
 def prior(
@@ -142,8 +131,8 @@ def prior(
         model.spread.fill_(unit)
     columns = data.caption._asdict() | {"picture": data.picture}
     batches = runs.rows(64, seed, **columns)
-    how = {"lr": 2e-3, "schedule": fading}
-    return model, _trained(model, batches, seed=seed, steps=steps, **how)
+    how = FIT | {"schedule": fading}
+    return model, fo.fitted(model, batches, seed=seed, steps=steps, **how)
 
 
 def drawn(

@@ -14,7 +14,7 @@ world; the rooms are
 * `coco`: export in the format of COCO.
 """
 
-from mmdl_lib.data._pixels import to_float
+from mmdl_lib.data._pixels import to_bytes, to_float
 from mmdl_lib.data.shapes.coco import to_coco
 from mmdl_lib.data.shapes.drawing import (
     COLORS,
@@ -95,6 +95,7 @@ __all__ = [
     "relation",
     "run_program",
     "sample",
+    "to_bytes",
     "to_coco",
     "to_float",
 ]

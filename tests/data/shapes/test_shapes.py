@@ -298,6 +298,18 @@ def test_unused_slots_are_not_drawn():
     assert torch.equal(scenes.render(), other.render())
 
 
+def test_bytes_become_floats_and_bytes_again_and_what_lies_beyond_is_cut():
+    image = torch.arange(256).to(torch.uint8).reshape(1, 1, 16, 16)
+    floats = shapes.to_float(image)
+    assert shapes.to_bytes(floats).equal(image)
+    assert shapes.to_bytes(floats + 0.49 / 127.5).equal(image)  # to the nearest
+    far = torch.full((1, 1, 2, 2), 3.0)
+    assert shapes.to_bytes(torch.cat([far, -far], 1)).unique().tolist() == [0, 255]
+    for bad in (image, far[0], far * torch.nan):
+        with pytest.raises(ValueError, match="image expected"):
+            shapes.to_bytes(bad)
+
+
 def test_to_float_spans_minus_one_to_one():
     image = (
         torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 4)
