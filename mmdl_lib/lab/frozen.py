@@ -84,17 +84,26 @@ def sentences() -> list[str]:
     return out
 
 
-def reader(seed: int, *, steps: int, lr: float = 4e-3) -> BERT:
+def reader(
+    seed: int,
+    *,
+    steps: int,
+    lr: float = 4e-3,
+    width: int = WIDTH,
+    depth: int = 2,
+    heads: int = 4,
+) -> BERT:
     """A small BERT after so many steps on sentences; frozen.
 
     Args:
         seed: of weights and batches.
-        steps: of 64 sentences, one or two words of each hidden; none: it has read
+        steps: of 64 sentences, one word of each hidden; none: it has read
             nothing.
         lr: rate.
+        width, depth, heads: its size.
     """
     torch.manual_seed(seed)
-    sizes = {"width": WIDTH, "depth": 2, "heads": 4, "positions": LENGTH}
+    sizes = {"width": width, "depth": depth, "heads": heads, "positions": LENGTH}
     count = tokenizer().vocab
     model = Reader(BERTConfig(vocab=count, dropout=0.0, **sizes, **SPECIALS))
     if steps:

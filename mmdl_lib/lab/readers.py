@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from mmdl_lib.data.shapes import Scenes
 from mmdl_lib.lab import frozen as fz
 from mmdl_lib.lab import one_object as oo
-from mmdl_lib.lab import runs
 from mmdl_lib.lab import unclip as un
-from mmdl_lib.models.bert import BERT, BERTConfig
+from mmdl_lib.models.bert import BERT
 from mmdl_lib.models.imagen import Imagen
 
 WIDTH = 64  # that of the largest
@@ -41,27 +40,12 @@ class Padded(nn.Module):
         return F.pad(words, (0, WIDTH - words.shape[2]))
 
 
-def sized(
-    seed: int, *, width: int, depth: int, heads: int, steps: int, lr: float
-) -> Padded:
-    """A reader of a size after so many steps on the sentences of `frozen`; frozen.
-
-    Args:
-        seed: of weights and batches.
-        width, depth, heads: its size.
-        steps: of 64 sentences, one word of each hidden.
-        lr: rate.
-    """
-    torch.manual_seed(seed)
-    size = {"width": width, "depth": depth, "heads": heads, "positions": fz.LENGTH}
-    vocab = fz.tokenizer().vocab
-    model = fz.Reader(BERTConfig(vocab=vocab, dropout=0.0, **size, **fz.SPECIALS))
+def sized(seed: int, **how) -> Padded:
+    """A reader of `frozen.reader`, of another size perhaps, by the middle of its words
+    in the sentences that it has read."""
+    model = fz.reader(seed, **how)
     tokens, mask = fz.tokenizer()(fz.sentences())
-    batches = runs.rows(64, seed, tokens=tokens, mask=mask)
-    runs.train(model, batches, steps=steps, lr=lr, seed=seed)
-    model.eval().requires_grad_(False)
-    words = model.hidden(tokens, mask)[mask]
-    return Padded(model, words.mean(0))
+    return Padded(model, model.hidden(tokens, mask)[mask].mean(0))
 
 
 def heard(net: Imagen, reader: Padded, asked: Scenes, generator) -> dict[str, float]:
