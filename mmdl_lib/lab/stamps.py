@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -43,7 +44,10 @@ class _WithoutWords(ast.NodeTransformer):
 
 
 def _code(text: str) -> str:
-    return ast.dump(_WithoutWords().visit(ast.parse(text)))
+    # as Python 3.11 writes it: 3.12 has a field more, 3.13 leaves empty ones out
+    how = {"show_empty": True} if sys.version_info >= (3, 13) else {}
+    tree = _WithoutWords().visit(ast.parse(text))
+    return ast.dump(tree, **how).replace(", type_params=[]", "")
 
 
 def today(recipe: str) -> dict:

@@ -1,5 +1,7 @@
 """Stamps: where the numbers of a group came from."""
 
+import ast
+
 from mmdl_lib.lab import stamps
 from mmdl_lib.record import keep, results
 from tests.lab.making import make
@@ -38,3 +40,14 @@ def test_the_digest_knows_code_from_words(tmp_path):
     assert of(start) == of(start.replace("Words", "Others"))
     assert of(start) == of("# a comment\n" + start)
     assert of(start) != of(start.replace("return 1", "return 2"))
+
+
+def test_the_digest_is_the_same_with_a_python_that_has_a_field_more(monkeypatch):
+    text = "def arm(seed):\n    return [1]\n"
+    before = stamps._code(text)
+    assert "decorator_list=[]" in before
+    kind = ast.FunctionDef  # as of Python 3.12
+    monkeypatch.setattr(kind, "_fields", (*kind._fields, "type_params"))
+    monkeypatch.setattr(kind, "type_params", [], raising=False)
+    assert "type_params=[]" in ast.dump(ast.parse(text))
+    assert stamps._code(text) == before
