@@ -30,7 +30,7 @@ def test_rows_of_all_files_stand_in_order_with_links_to_their_chapters(build):
     first, second = (dict(zip(rows[0], row, strict=True)) for row in rows[1:])
     assert first["exact"] == "0.75" and first["seeds"] == "2"
     assert second["FID"] == "3.25" and second["parameters"] == "1,200"
-    assert second["s a picture"] == "–" and second["note"] == "best of 8"
+    assert second["seconds a picture"] == "–" and second["note"] == "best of 8"
     assert [a["href"] for a in table.tbody("a")] == [
         "dalle.html#sec-dalle",
         "gan.html#sec-gan",
