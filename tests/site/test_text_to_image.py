@@ -39,9 +39,13 @@ def test_rows_of_all_files_stand_in_order_with_links_to_their_chapters(build):
 
 
 def test_the_figure_says_in_words_what_it_shows(build):
-    html, _ = page(build, gan={"<GAN>": ROW})
-    figure = BeautifulSoup(html, "html.parser").find("figure")
-    assert "<GAN> 0.6" in figure.find("svg")["aria-label"]
+    seeds = {
+        str(k): SEED | {"exact": share} for k, share in enumerate((0.002, 0.002, 0.004))
+    }
+    html, _ = page(build, gan={"<GAN>": ROW, "DCGAN": ROW | {"seeds": seeds}})
+    label = BeautifulSoup(html, "html.parser").find("figure").find("svg")["aria-label"]
+    assert "<GAN> 0.6" in label
+    assert "DCGAN 0.003." in label  # a share of 500 pictures has three digits
 
 
 def test_nothing_measured_is_said(build):
