@@ -322,21 +322,33 @@ def beside(kind: str, prompts: tuple[str, ...]) -> tuple[Tensor, list[str]]:
     return torch.stack([drawn, found.image], 1).flatten(0, 1), labels
 
 
-def table(found: dict) -> list[dict]:
-    """What `measured` says of a model, as rows for readers."""
+def table(*found: dict) -> list[dict]:
+    """What `measured` says of a model, as rows for readers.
+
+    Args:
+        found: of one training numbers, of several a list of them in words.
+    """
     kinds = {"known": "names of training pictures", "new": "names held out"}
     kinds |= {"unheard": "names held out, all words new"}
+    heads = {"own": "own emoji nearer", "other": "drawn for another name"}
+    heads |= {"alike": "like a training picture"}
     rows = []
     for kind, label in kinds.items():
-        if kind in found:
-            one = found[kind]
-            row = {"asked for": label, "draws": one["names"]}
-            row |= {"own emoji nearer": round(one["own"], 2)}
-            row |= {"drawn for another name": round(one["other"], 2)}
-            rows.append(row | {"like a training picture": round(one["alike"], 2)})
+        if kind in found[0]:
+            row = {"asked for": label, "draws": found[0][kind]["names"]}
+            rows.append(row | _columns(found, kind, heads))
+    heads = {"asked": "asked color", "next": "next color"}
     for kind, things in {"painted": PAINTED, "plain": PLAIN}.items():
         count = len(things) * len(COLORS) * DRAWS
         row = {"asked for": f"{len(COLORS)} colors of {', '.join(things)}"}
-        row |= {"draws": count, "asked color": round(found[kind]["asked"], 2)}
-        rows.append(row | {"next color": round(found[kind]["next"], 2)})
+        rows.append(row | {"draws": count} | _columns(found, kind, heads))
     return rows
+
+
+def _columns(found: tuple[dict, ...], kind: str, heads: dict[str, str]) -> dict:
+    out = {}
+    for key, head in heads.items():
+        shares = [run[kind][key] for run in found]
+        words = ", ".join(f"{share:.2f}" for share in shares)
+        out[head] = words if len(shares) > 1 else round(shares[0], 2)
+    return out

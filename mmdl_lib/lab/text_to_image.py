@@ -272,7 +272,7 @@ def table(found: list[dict] | None = None) -> list[dict]:
         line |= {key: round(row[key][0], 3) for key in shares}
         line["FID"] = round(row["fid"][0], 2)
         line |= {key: round(row[key][0], 3) for key in ("precision", "recall")}
-        line |= {"parameters": row["parameters"], "s a picture": row["seconds"]}
+        line |= {"parameters": row["parameters"], "seconds a picture": row["seconds"]}
         line |= {"minutes": row["minutes"], "seeds": row["seeds"]}
         out.append(line)
     return out

@@ -221,6 +221,11 @@ def test_tables_and_pairs_show_what_was_measured(monkeypatch):
     )
     assert rows[3]["asked color"] == round(found["painted"]["asked"], 2)
     assert [row["draws"] for row in rows[3:]] == [48, 96]
+    twice = de.table(found, {k: found["known"] | found["plain"] for k in found})
+    own = twice[1]["own emoji nearer"]
+    assert own == f"{found['new']['own']:.2f}, {found['known']['own']:.2f}"
+    assert twice[4]["next color"].endswith(f", {found['plain']['next']:.2f}")
+    assert [row["draws"] for row in twice] == [row["draws"] for row in rows]
     both = de.pairs("imagen")
     assert both[..., :32].equal(de.shown("real"))
     assert both[..., 32:].equal(de.shown("imagen"))

@@ -118,15 +118,17 @@ def test_all_that_the_recipe_measures_is_stored(monkeypatch):
     assert "0" in whole["gan"] and {*whole["gan"]} == {*whole["dcgan"]}
 
 
-def test_tables_show_means_over_the_trainings():
+def test_tables_show_each_training_in_the_order_of_seeds():
     kept = {"found": 9, "sure": 0.5, "fid": 30.4, "precision": 0.25, "recall": 0.5}
     kept |= {"distance": 40.0, "share": [0.1] * 10}
     other = kept | {"found": 10, "recall": 0.25, "share": [0.3] + [0.7 / 9] * 9}
-    found = {"real": {"real": kept, "pixels": other}, "gan": {"0": kept, "1": other}}
+    found = {"real": {"real": kept, "pixels": other}, "gan": {"10": kept, "2": other}}
     rows = df.table(found, {"gan": "GAN"})
     names = [row["2,000 pictures"] for row in rows]
-    assert names == ["real pictures", "each pixel by itself", "GAN"]
-    assert rows[2]["kinds"] == 9.5 and rows[2]["recall"] == 0.38
-    assert [row["FID"] for row in rows] == [30] * 3
-    assert [row["most frequent"] for row in rows] == [0.1, 0.3, 0.2]
-    assert [row["rarest kind"] for row in rows] == [0.1, 0.08, 0.09]
+    trainings = ["GAN, seed 2", "GAN, seed 10"]
+    assert names == ["real pictures", "each pixel by itself", *trainings]
+    assert [row["kinds of ten"] for row in rows] == [9, 10, 10, 9]
+    assert [row["recall"] for row in rows] == [0.5, 0.25, 0.25, 0.5]
+    assert [row["FID"] for row in rows] == [30] * 4
+    assert [row["most frequent"] for row in rows] == [0.1, 0.3, 0.3, 0.1]
+    assert [row["rarest kind"] for row in rows] == [0.1, 0.08, 0.08, 0.1]

@@ -30,7 +30,7 @@ def test_rows_of_all_files_stand_in_order_with_links_to_their_chapters(build):
     first, second = (dict(zip(rows[0], row, strict=True)) for row in rows[1:])
     assert first["exact"] == "0.75" and first["seeds"] == "2"
     assert second["FID"] == "3.25" and second["parameters"] == "1,200"
-    assert second["s a picture"] == "–" and second["note"] == "best of 8"
+    assert second["seconds a picture"] == "–" and second["note"] == "best of 8"
     assert [a["href"] for a in table.tbody("a")] == [
         "dalle.html#sec-dalle",
         "gan.html#sec-gan",
@@ -39,9 +39,13 @@ def test_rows_of_all_files_stand_in_order_with_links_to_their_chapters(build):
 
 
 def test_the_figure_says_in_words_what_it_shows(build):
-    html, _ = page(build, gan={"<GAN>": ROW})
-    figure = BeautifulSoup(html, "html.parser").find("figure")
-    assert "<GAN> 0.6" in figure.find("svg")["aria-label"]
+    seeds = {
+        str(k): SEED | {"exact": share} for k, share in enumerate((0.002, 0.002, 0.004))
+    }
+    html, _ = page(build, gan={"<GAN>": ROW, "DCGAN": ROW | {"seeds": seeds}})
+    label = BeautifulSoup(html, "html.parser").find("figure").find("svg")["aria-label"]
+    assert "<GAN> 0.6" in label
+    assert "DCGAN 0.003." in label  # a share of 500 pictures has three digits
 
 
 def test_nothing_measured_is_said(build):
