@@ -81,6 +81,26 @@ def test_half_of_the_texts_are_exchanged_and_never_for_the_own():
         assert few.text.max() < 3
 
 
+def test_each_other_row_is_as_likely_to_give_its_text():
+    found = pairing(4000, generator=generator(1))
+    by = ((found.text - torch.arange(4000)) % 4000)[found.match == 0]
+    quarters = torch.histc(by.float(), 4, 0, 4000) / len(by)
+    assert (quarters - 0.25).abs().max() < 0.04
+
+
+@torch.no_grad()
+def test_the_factor_on_cosines_stays_between_one_and_a_hundred():
+    model = fresh(mmm=0.0, itm=0.0, mim=0.0, mlm=0.0)
+    batch = {key: batch_of(model)[key] for key in PAIR}
+
+    def loss(log_scale):
+        model.log_scale.fill_(log_scale)
+        return model.loss(batch)["contrast"].item()
+
+    assert loss(6.0) == loss(math.log(100)) != loss(4.0)
+    assert loss(-1.0) == loss(0.0) != loss(0.5)
+
+
 def test_only_places_that_are_asked_count_and_none_gives_zero():
     logits = torch.zeros(2, 3, 4)
     logits[0, 1, 2] = 5.0
