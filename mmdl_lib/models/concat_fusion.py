@@ -68,13 +68,17 @@ def fused_cosine(cosine_text, cosine_image, gamma: float | int = 0.5):
         gamma: as in `fuse`.
 
     Raises:
-        ValueError: gamma outside [0, 1].
+        ValueError: gamma outside [0, 1], or cosines of other pairs.
 
     Example:
         >>> round(fused_cosine(0.2, 0.6, 0.5), 6)
         0.4
     """
     share = text_share(gamma)
+    shapes = [getattr(x, "shape", ()) for x in (cosine_text, cosine_image)]
+    if all(shapes) and shapes[0] != shapes[1]:
+        one, two = map(tuple, shapes)
+        raise ValueError(f"expected both cosines of each pair, got {one} and {two}.")
     return share * cosine_text + (1 - share) * cosine_image
 
 
