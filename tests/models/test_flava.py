@@ -200,6 +200,11 @@ def test_wrong_pictures_single_pairs_and_unknown_codes_are_refused(as_a_reader):
         model.encode_image(torch.zeros(1, 3, 32, 32))
     with pytest.raises(ValueError, match="two pairs"):
         model.loss({key: value[:1] for key, value in batch.items()})
+    with pytest.raises(ValueError, match="image expected as many as tokens, got 5 and"):
+        model.loss(batch | {"image": batch["image"][1:]})
+    for name in ("codes", "picture_codes"):
+        with pytest.raises(ValueError, match="for each place"):
+            model.loss(batch | {name: batch[name][1:]})
     with pytest.raises(ValueError, match="codes"):
         model.loss(batch | {"codes": batch["codes"] + 32})
     with pytest.raises(ValueError, match="picture_codes"):
