@@ -71,7 +71,7 @@ def sift(image: Tensor) -> Float[Tensor, "r 128"]:
         from skimage.feature import SIFT
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "expected the package scikit-image for SIFT: run `pip install scikit-image`."
+            "expected the package scikit-image for SIFT: `pip install scikit-image`."
         ) from error
     gray = rgb2gray(image.permute(1, 2, 0).numpy())
     found = SIFT(upsampling=1)
