@@ -3,8 +3,8 @@ inside.
 
 A notebook with the tag `show` on any cell is folded *by intent*: its code is folded but
 for the cells that carry the tag. In a notebook without it, cells that only draw or
-prepare are folded, under a bar without a name. The tags that hide are added while the
-site reads a notebook, and only there.
+prepare are folded. The tags that hide are added while the site reads a notebook, and
+only there.
 """
 
 import ast
@@ -19,7 +19,7 @@ SHARE = 0.6  # of a cell's lines that must belong to the call that draws
 SETUP = re.compile(r"-(install|imports)(-\w+)*$")  # ids of cells that prepare
 COMMENT = re.compile(r"#+ *(\S.*)")
 PLACES = {"source": "show the source", "table": "draw the table"}
-PLACES |= {"explore": "let the figure move"}
+PLACES |= {"explore": "let the figure move", "claims": "draw the claims"}
 # what a cell without a comment is called, by the first name that it calls
 CALLS = {"fit": "train", "results": "read the results", "load": "load the weights"}
 
@@ -35,11 +35,11 @@ def folded(app, docname: str, source: list[str]) -> None:
         code, tags = "".join(cell["source"]), _tags(cell)
         if any(tag.startswith(("hide", "remove")) for tag in tags):
             continue
-        if by_intent and SHOW not in tags:
-            bar = {"code_prompt_show": label(cell), "code_prompt_hide": label(cell)}
-            cell["metadata"]["mystnb"] = bar | cell["metadata"].get("mystnb", {})
-        elif by_intent or not (prepares(cell.get("id", "")) or draws(code)):
+        unread = prepares(cell.get("id", "")) or draws(code)
+        if SHOW in tags if by_intent else not unread:
             continue
+        bar = {"code_prompt_show": label(cell), "code_prompt_hide": label(cell)}
+        cell["metadata"]["mystnb"] = bar | cell["metadata"].get("mystnb", {})
         cell["metadata"]["tags"] = [*tags, "hide-input"]
     source[0] = json.dumps(notebook)
 
@@ -100,7 +100,8 @@ def draws(code: str) -> bool:
     if _called(calls[-1].value) in ("diagram", "schema"):
         return True
     lines = sum(node.end_lineno - node.lineno + 1 for node in calls)
-    return lines >= SHARE * sum(bool(line.strip()) for line in code.splitlines())
+    rest = (line.strip() for line in code.splitlines())
+    return lines >= SHARE * sum(bool(x) and not x.startswith("#") for x in rest)
 
 
 def _is_drawing(node: ast.stmt | None) -> bool:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmdl_lib.borders import check_number
+from mmdl_lib.borders import check_number, check_same_length
 from mmdl_lib.core import generator
 from mmdl_lib.data.shapes import COLORS, SHAPES
 
@@ -66,11 +66,15 @@ def column_correlations(
 ) -> Float[Tensor, " q"]:
     """Pearson's correlation of each column with its own; 0 where one does not vary.
 
+    Raises:
+        ValueError: no rows, or other numbers of rows.
+
     Example:
         >>> said = torch.tensor([[1.0, 1.0], [2.0, 1.0], [3.0, 1.0]])
         >>> column_correlations(said, said.flip(0)).round().tolist()
         [-1.0, 0.0]
     """
+    check_same_length(said=said, true=true)
     a, b = said - said.mean(0), true - true.mean(0)
     size = a.norm(dim=0) * b.norm(dim=0)
     return (a * b).sum(0) / torch.where(size > 0, size, 1.0)

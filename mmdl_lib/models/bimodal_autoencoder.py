@@ -36,7 +36,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_flags, check_labels, check_number, check_numbers
+from mmdl_lib.borders import (
+    check_flags,
+    check_labels,
+    check_number,
+    check_numbers,
+    check_same_length,
+)
 from mmdl_lib.core import Config, Model
 
 
@@ -253,6 +259,7 @@ class BimodalAutoencoder(Model):
         """Cross-entropy of each row, in nats; 0 where it has no label that counts."""
         label, labeled = batch["label"], batch.get("labeled")
         check_labels("label", label, self.config.classes)
+        check_same_length(label=label, text=batch["text"])
         rows = F.cross_entropy(self.scores(code), label, reduction="none")
         if labeled is None:
             return rows
@@ -313,3 +320,5 @@ def check_pair(text: Tensor, picture: Tensor, config: BimodalAutoencoderConfig) 
             f"text and picture expected as many rows each, as row i is one thing, got "
             f"{len(text)} and {len(picture)}."
         )
+    if not len(text):
+        raise ValueError("text and picture expected at least one row, got none.")

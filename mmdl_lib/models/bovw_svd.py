@@ -59,13 +59,20 @@ def sift(image: Tensor) -> Float[Tensor, "r 128"]:
 
     Raises:
         ValueError: no picture of bytes.
+        ModuleNotFoundError: scikit-image is missing.
     """
-    from skimage.color import rgb2gray
-    from skimage.feature import SIFT
-
     good = isinstance(image, Tensor) and image.dtype == torch.uint8
     if not good or image.ndim != 3 or len(image) != 3:
-        raise ValueError("image expected bytes of shape (3, h, w).")
+        got = getattr(image, "dtype", type(image).__name__)
+        got = f"{got} of shape {tuple(getattr(image, 'shape', ()))}"
+        raise ValueError(f"image expected bytes of shape (3, h, w), got {got}.")
+    try:
+        from skimage.color import rgb2gray
+        from skimage.feature import SIFT
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "expected the package scikit-image for SIFT: `pip install scikit-image`."
+        ) from error
     gray = rgb2gray(image.permute(1, 2, 0).numpy())
     found = SIFT(upsampling=1)
     try:

@@ -68,13 +68,14 @@ def fused_cosine(cosine_text, cosine_image, gamma: float | int = 0.5):
         gamma: as in `fuse`.
 
     Raises:
-        ValueError: gamma outside [0, 1].
+        ValueError: gamma outside [0, 1], or cosines of other pairs.
 
     Example:
         >>> round(fused_cosine(0.2, 0.6, 0.5), 6)
         0.4
     """
     share = text_share(gamma)
+    check_cosines(cosine_text, cosine_image)
     return share * cosine_text + (1 - share) * cosine_image
 
 
@@ -231,6 +232,18 @@ def check_pairs(text: Tensor, image: Tensor) -> None:
             f"expected a row of text and one of image for each word, got {len(text)} "
             f"and {len(image)} rows."
         )
+
+
+def check_cosines(cosine_text, cosine_image) -> None:
+    """Check that each pair has both cosines; a number is that of all pairs.
+
+    Raises:
+        ValueError: two tensors of different shapes.
+    """
+    shapes = [tuple(getattr(x, "shape", ())) for x in (cosine_text, cosine_image)]
+    if all(shapes) and shapes[0] != shapes[1]:
+        one, two = shapes
+        raise ValueError(f"expected both cosines of each pair, got {one} and {two}.")
 
 
 def _check_features(name: str, values: Tensor) -> None:

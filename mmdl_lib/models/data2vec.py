@@ -313,8 +313,13 @@ class Data2Vec(Model):
         Returns:
             `loss`, and the deviations of target and prediction between hidden places: a
             collapsed net says the same everywhere, so that both are zero.
+
+        Raises:
+            ValueError: no row, or what the front cannot read.
         """
         hidden = self.hide(batch, generator=generator)
+        if not len(hidden):
+            raise ValueError("batch expected at least one row, got none.")
         target, prediction = self.targets(batch), self(batch, hidden)
         each = smooth_l1(prediction, target, beta=self.config.beta).sum(-1)
         each = each / math.sqrt(self.config.width)

@@ -176,19 +176,24 @@ class TokenFront(nn.Module):
 
     def places(self, batch: dict) -> Bool[Tensor, "b t"]:
         """What may be hidden: words, no padding and no frame of the text."""
-        tokens = batch["tokens"]
+        tokens, mask = self._read(batch)
         frame = (tokens == self.config.start_token) | (tokens == self.config.end_token)
-        return batch["mask"] & ~frame
+        return mask & ~frame
 
     def forward(self, batch: dict, hidden: Tensor | None = None) -> Fed:
         """Tokens of texts, some of which may be padding at the end."""
-        tokens, mask = batch["tokens"], batch["mask"]
-        check_integers("tokens", tokens, 0, self.config.vocab - 1)
-        check_mask(mask, shape=tokens.shape)
+        tokens, mask = self._read(batch)
         if hidden is not None:
             tokens = torch.where(hidden, self.config.mask_token, tokens)
         x = self.tokens(tokens) + self.positions(tokens.shape[1])
         return Fed(self.norm(x), mask)
+
+    def _read(self, batch: dict) -> tuple[Tensor, Tensor]:
+        """Tokens and mask that are fit to be read."""
+        tokens, mask = batch["tokens"], batch["mask"]
+        check_integers("tokens", tokens, 0, self.config.vocab - 1)
+        check_mask(mask, shape=tokens.shape)
+        return tokens, mask
 
 
 class SoundFront(nn.Module):

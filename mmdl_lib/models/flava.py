@@ -41,7 +41,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_image, check_integers, check_mask
+from mmdl_lib.borders import check_image, check_integers, check_mask, check_same_length
 from mmdl_lib.core import Config, Model
 from mmdl_lib.models.bert import SPECIAL, hide
 from mmdl_lib.models.clip import contrastive_loss
@@ -117,6 +117,9 @@ def masked_loss(
     asked: Bool[Tensor, "b n"],
 ) -> Float[Tensor, ""]:
     """Mean cross-entropy in nats over the places that are asked; 0 without any."""
+    if target.shape != asked.shape:
+        wanted, got = (tuple(x.shape) for x in (asked, target))
+        raise ValueError(f"expected a code or word for each place {wanted}, got {got}.")
     each = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
     return (each * asked.flatten()).sum() / asked.sum().clamp(min=1)
 
@@ -261,11 +264,7 @@ class FLAVA(Model):
     def encode_text(
         self, tokens: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
     ) -> Float[Tensor, "b d"]:
-        """[CLS_T] in the common space, of length one.
-
-        Raises:
-            ValueError: unknown tokens, too many, or a mask that is no beginning.
-        """
+        """[CLS_T] in the common space; ValueError: unknown tokens, a wrong mask."""
         self._check_text(tokens, mask)
         return self._text_feature(self.text(tokens, mask))
 
@@ -299,6 +298,7 @@ class FLAVA(Model):
         terms, config = {}, self.config
         self._check_image(batch["image"])
         self._check_text(batch["tokens"], batch["mask"])
+        check_same_length(image=batch["image"], tokens=batch["tokens"])
         if config.contrast:
             terms["contrast"] = self._contrast(batch)
         if config.mmm or config.itm:
@@ -371,10 +371,9 @@ class FLAVA(Model):
 
     def _check_image(self, image: Tensor) -> None:
         check_image(image)
-        side = self.config.image_size
-        if image.shape[1:] != (3, side, side):
-            wanted = f"(b, 3, {side}, {side})"
-            raise ValueError(f"image expected shape {wanted}, got {image.shape}.")
+        size, got = (3, *2 * (self.config.image_size,)), tuple(image.shape[1:])
+        if got != size:
+            raise ValueError(f"image expected {size}, got {got}.")
 
     def _check_text(self, tokens: Tensor, mask: Tensor) -> None:
         check_integers("tokens", tokens, 0, self.config.vocab - 1)

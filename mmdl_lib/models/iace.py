@@ -31,7 +31,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_number, check_numbers, check_same_length
+from mmdl_lib.borders import (
+    check_labels,
+    check_number,
+    check_numbers,
+    check_same_length,
+)
 from mmdl_lib.core import Config, Model
 
 
@@ -107,6 +112,8 @@ class IACE(Model):
     def loss(self, batch, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropies of both sides, of `text`, `picture` and `label (b,)`."""
         said, label = self(batch["text"], batch["picture"]), batch["label"]
+        check_labels("label", label, self.config.classes)
+        check_same_length(text=batch["text"], label=label)
         one, other = (F.cross_entropy(logits, label) for logits in said)
         # L = lambda L_Imagine + (1 - lambda) L_Lang
         loss = mixed(one, other, self.config.weight)

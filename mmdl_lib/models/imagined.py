@@ -165,6 +165,8 @@ class Imagined(Model):
 
     def loss(self, batch, *, phase="main", generator=None) -> dict[str, Tensor]:
         """The mean squared error of `words` against `pictures`, over all numbers."""
+        for name in ("words", "pictures"):
+            check_numbers(name, batch[name], "n d")
         check_same_length(words=batch["words"], pictures=batch["pictures"])
         return {"loss": F.mse_loss(self.map(batch["words"]), batch["pictures"])}
 

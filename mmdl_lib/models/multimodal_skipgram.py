@@ -30,7 +30,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_flags, check_number, check_same_length
+from mmdl_lib.borders import (
+    check_flags,
+    check_labels,
+    check_number,
+    check_numbers,
+    check_same_length,
+)
 from mmdl_lib.models.word2vec import SkipGram, Word2VecConfig
 
 
@@ -97,7 +103,12 @@ class MultimodalSkipGram(SkipGram):
         self.map = nn.Linear(config.width, config.picture, bias=False)
 
     def loss(self, batch, *, phase="main", generator=None) -> dict[str, Tensor]:
-        """L = L_text + hinge; wrong pictures are those of other rows of the batch."""
+        """L = L_text + hinge; wrong pictures are those of other rows of the batch.
+
+        Raises:
+            ValueError: rows that are no pairs, a single one, unknown words.
+        """
+        self._check(batch)
         text = super().loss(batch, generator=generator)["loss"]
         z, seen = self.map(self.word(batch["center"])), batch["seen"]
         b, k = len(z), self.config.wrong
@@ -110,6 +121,16 @@ class MultimodalSkipGram(SkipGram):
             margin=self.config.margin,
         )
         return {"loss": text + hinge, "text": text, "hinge": hinge}
+
+    def _check(self, batch: dict) -> None:
+        for name in ("center", "context"):
+            check_labels(name, batch[name], self.config.vocab)
+        check_same_length(center=batch["center"], context=batch["context"])
+        check_numbers("picture", batch["picture"], "b p")
+        check_same_length(center=batch["center"], picture=batch["picture"])
+        check_flags("seen", batch["seen"], batch["center"].shape)
+        if len(batch["center"]) < 2:
+            raise ValueError("center expected two words or more, got one.")
 
     @classmethod
     def example_batch(cls, config, n, *, generator=None) -> dict[str, Tensor]:

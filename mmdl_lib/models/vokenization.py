@@ -327,9 +327,18 @@ class Vokenization(BERT):
         Args:
             batch: `tokens`, `mask`, and `vokens (b, t)` with `IGNORE` where there is
                 none. Padding never counts, nor do [CLS] and [SEP].
+
+        Raises:
+            ValueError: no text, unknown tokens or vokens, shapes that differ.
         """
         config, tokens, mask = self.config, batch["tokens"], batch["mask"]
+        check_integers("tokens", tokens, 0, config.vocab - 1)
+        check_mask(mask, shape=tokens.shape)
         check_integers("vokens", batch["vokens"], IGNORE, config.vokens - 1)
+        check_same_length(tokens=tokens, vokens=batch["vokens"])
+        if batch["vokens"].shape != tokens.shape:
+            one, two = tuple(tokens.shape), tuple(batch["vokens"].shape)
+            raise ValueError(f"vokens expected shape {one}, got {two}.")
         names = {"vocab": config.vocab, "mask_token": config.mask_token}
         words = self.words(tokens, mask)
         read, chosen = hide(tokens, words, **names, generator=generator)

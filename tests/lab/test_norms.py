@@ -38,6 +38,12 @@ def test_nobody_and_no_shares_are_refused():
             norms.listed(0, **{name: value})
 
 
+def test_no_things_and_unpaired_ones_are_refused(as_a_reader):
+    for rows, words in ((0, "at least one"), (3, "as many as true, got 3 and 4")):
+        with pytest.raises(ValueError, match=words):
+            norms.column_correlations(torch.ones(rows, 2), torch.ones(rows and 4, 2))
+
+
 def test_correlations_of_columns_by_hand():
     said = torch.tensor([[0.0, 2.0, 5.0], [1.0, 1.0, 5.0], [2.0, 0.0, 5.0]])
     true = torch.tensor([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0], [3.0, 3.0, 4.0]])

@@ -282,6 +282,8 @@ def test_bad_input_is_one_sentence(as_a_reader):
         "text expected floats": {"text": text.long()},
         "label expected numbers from 0 to 2": {"label": batch["label"] + 3},
         "labeled expected bool": {"labeled": torch.ones(9)},
+        "label expected as many as text, got 8 and 9": {"label": batch["label"][:8]},
+        "at least one row, got none": {"text": text[:0], "picture": picture[:0]},
     }
     for words, change in bad.items():
         with pytest.raises(ValueError, match=words):

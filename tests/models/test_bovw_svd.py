@@ -1,5 +1,7 @@
 """Bag of visual words and the mixed table: hand examples, limits, laws."""
 
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -167,5 +169,11 @@ def test_bad_descriptors_are_refused():
         k_means(torch.tensor([[0.0], [1.0], [1.0], [0.0]]), 3)
     with pytest.raises(ValueError, match="k expected a whole number from 1 to 4"):
         k_means(torch.zeros(4, 2), 5)
-    with pytest.raises(ValueError, match="bytes of shape"):
+    with pytest.raises(ValueError, match=r"got torch.float32 of shape \(3, 8, 8\)"):
         sift(torch.zeros(3, 8, 8))
+
+
+def test_without_scikit_image_the_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage.feature", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install scikit-image"):
+        sift(torch.zeros(3, 8, 8, dtype=torch.uint8))

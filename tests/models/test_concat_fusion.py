@@ -141,6 +141,9 @@ def test_words_without_a_vector_unpaired_rows_and_no_words_are_refused():
         check_pairs(text[:0], image[:0])
     with pytest.raises(ValueError, match="finite"):
         fuse(text / 0, image)
+    with pytest.raises(ValueError, match=r"both cosines of each pair, got \(3,\) and"):
+        fused_cosine(torch.zeros(3), torch.zeros(4), 0.5)
+    assert fused_cosine(torch.zeros(3), 1.0, 0.5).tolist() == [0.5] * 3
 
 
 def test_pooling_refuses_a_word_without_picture_and_unpaired_rows():

@@ -378,6 +378,18 @@ def test_what_the_front_cannot_read_is_refused_in_one_sentence(kind, change, wor
         model.represent(batch(model, 2) | change)
 
 
+def test_unpaired_and_empty_batches_are_no_step(as_a_reader):
+    none = torch.ones(2, 0)
+    for kind, change, words in (
+        ("tiny-text", {"mask": torch.ones(3, 16).bool()}, "mask expected"),
+        ("tiny-text", {"tokens": none.long(), "mask": none.bool()}, "real token"),
+        ("tiny-sound", {"sound": torch.zeros(0, 6400)}, "at least one row"),
+    ):
+        model = fresh(kind)
+        with pytest.raises(ValueError, match=words):
+            model.loss(batch(model, 2) | change)
+
+
 def test_more_layers_than_there_are_cannot_be_averaged():
     with pytest.raises(
         ValueError, match="k expected a whole number from 1 to 3, got 4"

@@ -81,6 +81,26 @@ def test_half_of_the_texts_are_exchanged_and_never_for_the_own():
         assert few.text.max() < 3
 
 
+def test_each_other_row_is_as_likely_to_give_its_text():
+    found = pairing(4000, generator=generator(1))
+    by = ((found.text - torch.arange(4000)) % 4000)[found.match == 0]
+    quarters = torch.histc(by.float(), 4, 0, 4000) / len(by)
+    assert (quarters - 0.25).abs().max() < 0.04
+
+
+@torch.no_grad()
+def test_the_factor_on_cosines_stays_between_one_and_a_hundred():
+    model = fresh(mmm=0.0, itm=0.0, mim=0.0, mlm=0.0)
+    batch = {key: batch_of(model)[key] for key in PAIR}
+
+    def loss(log_scale):
+        model.log_scale.fill_(log_scale)
+        return model.loss(batch)["contrast"].item()
+
+    assert loss(6.0) == loss(math.log(100)) != loss(4.0)
+    assert loss(-1.0) == loss(0.0) != loss(0.5)
+
+
 def test_only_places_that_are_asked_count_and_none_gives_zero():
     logits = torch.zeros(2, 3, 4)
     logits[0, 1, 2] = 5.0
@@ -180,6 +200,11 @@ def test_wrong_pictures_single_pairs_and_unknown_codes_are_refused(as_a_reader):
         model.encode_image(torch.zeros(1, 3, 32, 32))
     with pytest.raises(ValueError, match="two pairs"):
         model.loss({key: value[:1] for key, value in batch.items()})
+    with pytest.raises(ValueError, match="image expected as many as tokens, got 5 and"):
+        model.loss(batch | {"image": batch["image"][1:]})
+    for name in ("codes", "picture_codes"):
+        with pytest.raises(ValueError, match="for each place"):
+            model.loss(batch | {name: batch[name][1:]})
     with pytest.raises(ValueError, match="codes"):
         model.loss(batch | {"codes": batch["codes"] + 32})
     with pytest.raises(ValueError, match="picture_codes"):

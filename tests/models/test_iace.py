@@ -101,3 +101,8 @@ def test_unpaired_and_broken_batches_are_refused(as_a_reader):
         model(torch.zeros(3, 12), torch.full((3, 8), torch.nan))
     with pytest.raises(ValueError, match="text expected"):
         model(torch.zeros(3, 12, dtype=torch.long), torch.zeros(3, 8))
+    batch = IACE.example_batch(model.config, 4)
+    with pytest.raises(ValueError, match="text expected as many as label, got 4 and 3"):
+        model.loss(batch | {"label": batch["label"][1:]})
+    with pytest.raises(ValueError, match="label expected numbers"):
+        model.loss(batch | {"label": batch["label"] + 100})

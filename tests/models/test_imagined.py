@@ -120,5 +120,7 @@ def test_bad_words_and_unpaired_ones_are_refused(as_a_reader):
         model.imagine(torch.full((1, 8), torch.nan))
     with pytest.raises(ValueError):
         model.loss({"words": torch.zeros(3, 8), "pictures": torch.zeros(2, 6)})
+    with pytest.raises(ValueError, match="pictures expected finite"):
+        model.loss({"words": torch.zeros(2, 8), "pictures": torch.zeros(2, 6) / 0})
     with pytest.raises(ValueError, match="hidden expected"):
         Imagined(ImaginedConfig(hidden=0))

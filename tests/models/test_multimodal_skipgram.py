@@ -104,3 +104,24 @@ def test_bad_input_is_one_sentence(as_a_reader):
         picture_hinge(z, z, wrong, ALL.float())
     with pytest.raises(ValueError, match="margin expected a number from 0"):
         MultimodalSkipGram(MultimodalSkipGramConfig(vocab=9, margin=-1.0))
+
+
+def test_rows_that_are_no_pairs_are_no_step(as_a_reader):
+    model = MultimodalSkipGram.from_preset("tiny")
+    batch = MultimodalSkipGram.example_batch(model.config, 6, generator=generator(1))
+    bad = {
+        "center expected as many as context, got 5 and 6": ("center", 5),
+        "center expected as many as context, got 6 and 5": ("context", 5),
+        "center expected as many as picture, got 6 and 5": ("picture", 5),
+        "seen expected shape": ("seen", 5),
+    }
+    for words, (name, rows) in bad.items():
+        with pytest.raises(ValueError, match=words):
+            model.loss(batch | {name: batch[name][:rows]})
+    for name in ("center", "context"):
+        with pytest.raises(ValueError, match=f"{name} expected numbers from 0 to 39"):
+            model.loss(batch | {name: batch[name] + 40})
+    with pytest.raises(ValueError, match="picture expected finite"):
+        model.loss(batch | {"picture": batch["picture"] * torch.nan})
+    with pytest.raises(ValueError, match="two words or more, got one"):
+        model.loss({name: values[:1] for name, values in batch.items()})

@@ -23,6 +23,11 @@ def test_independent_words_have_no_mutual_information():
     assert pmi(1000 * share[:, None] * share).abs().max() < 1e-6
 
 
+def test_counting_a_text_seven_times_changes_nothing():
+    count = torch.rand(6, 5, generator=generator(4)) + 0.1
+    torch.testing.assert_close(pmi(7 * count), pmi(count))
+
+
 def test_a_power_smooths_the_contexts_only():
     count = torch.tensor([[60.0, 4.0, 1.0], [4.0, 9.0, 2.0], [1.0, 2.0, 3.0]])
     smooth = count.sum(0) ** 0.75 / (count.sum(0) ** 0.75).sum()

@@ -260,6 +260,14 @@ def test_empty_stores_unpaired_batches_and_bad_margins_are_refused(as_a_reader):
     batch = batch_of(net)
     with pytest.raises(ValueError, match="vokens expected"):
         net.loss(batch | {"vokens": batch["vokens"] + 7})
+    with pytest.raises(ValueError, match="vokens expected shape"):
+        net.loss(batch | {"vokens": batch["vokens"][:, 1:]})
+    with pytest.raises(ValueError, match="mask expected shape"):
+        net.loss(batch | {"mask": batch["mask"][1:]})
+    with pytest.raises(ValueError, match="tokens expected numbers"):
+        net.loss(batch | {"tokens": batch["tokens"] + 10**6})
+    with pytest.raises(ValueError, match="tokens and vokens expected at least one"):
+        net.loss({name: values[:0] for name, values in batch.items()})
     with pytest.raises(ValueError, match="share expected"):
         vlm(share=-1.0)
     with pytest.raises(ValueError):

@@ -7,7 +7,7 @@ from transformers import FlavaForPreTraining
 
 from mmdl_lib.core import generator
 from mmdl_lib.models.clip import contrastive_loss
-from mmdl_lib.models.flava import FLAVA, FLAVAConfig
+from mmdl_lib.models.flava import FLAVA, FLAVAConfig, Pairing
 
 PEERS = {
     "ours": "mmdl_lib.models.flava.FLAVA",
@@ -191,6 +191,47 @@ def test_transformers_agrees_on_the_losses_without_partner(agree):
     states = model.text.norm(model.text(read, mask))
     loss = F.cross_entropy(model.mlm(states)[chosen], tokens[chosen])
     agree("MLM", loss, theirs.loss_info.mlm, **PEERS)
+
+
+@torch.no_grad()
+def test_a_whole_step_agrees_with_transformers_where_a_text_is_exchanged(
+    agree, monkeypatch
+):
+    peer = make_peer()
+    model, (image, tokens, mask) = copied(peer), data()
+    g = generator(8)
+    hidden = torch.rand(3, 16, generator=g) < 0.4
+    codes = torch.randint(30, (3, 16), generator=g)
+    chosen = (torch.rand(3, 12, generator=g) < 0.4) & mask
+    read = tokens.masked_fill(chosen, 4)
+    # what a step draws by chance: the second picture gets the text of the third
+    row, match = torch.tensor([0, 2, 2]), torch.tensor([1, 0, 1])
+    monkeypatch.setattr(model, "hide_patches", lambda *_: hidden)
+    monkeypatch.setattr(model, "_hide_words", lambda *_: (read, chosen))
+    fixed = lambda *_, **__: Pairing(row, match)  # noqa: E731
+    monkeypatch.setattr("mmdl_lib.models.flava.pairing", fixed)
+    batch = {"image": image, "codes": codes, "tokens": tokens, "mask": mask}
+    batch |= {"picture": image, "picture_codes": codes}
+    ours = model.loss(batch | {"text": tokens, "text_mask": mask})
+
+    def theirs(rows=slice(None), pictures=True, words=True, **more):
+        if pictures:  # theirs are written to
+            more |= {"pixel_values": image, "mim_labels": codes.clone()}
+            more["bool_masked_pos"] = hidden
+        if words:
+            asked = tokens.masked_fill(~chosen, -100)[rows]
+            more |= {"attention_mask": mask[rows].long(), "mlm_labels": asked}
+            more |= {"input_ids": tokens[rows], "input_ids_masked": read[rows]}
+        return peer(return_loss=True, **more).loss_info
+
+    without = {"skip_unmasked_multimodal_encoder": True}
+    pairs = theirs(rows=row, itm_labels=match, **without)
+    agree("ITM, a step", ours["itm"], pairs.itm, **PEERS)
+    agree("MMM, a step", ours["mmm"], pairs.mmm_image + pairs.mmm_text, **PEERS)
+    own = theirs(**without).global_contrastive
+    agree("contrast, a step", ours["contrast"], own, **PEERS)
+    agree("MIM, a step", ours["mim"], theirs(words=False).mim, **PEERS)
+    agree("MLM, a step", ours["mlm"], theirs(pictures=False).mlm, **PEERS)
 
 
 def test_the_released_size_has_as_many_parameters_but_for_what_nobody_reads():

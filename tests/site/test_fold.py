@@ -17,6 +17,7 @@ import mmdl_fold  # noqa: E402
     [
         ("viz.source(f)", True),
         ("a = 1\nviz.curve(\n    x,\n    y,\n)", True),
+        ("# say it\n# here\nviz.curve(x, y)", True),
         ("a = 1\nb = 2\nc = 3\nviz.curve(x, y)", False),
         ("a = 1\nb = 2\nc = 3\nviz.diagram(x, y)", True),
         ("viz.curve(x, y)\nassert gap < 1", False),
@@ -85,9 +86,17 @@ def test_with_the_tag_show_all_other_code_is_folded_under_a_bar_that_names_it():
     ]
 
 
-def test_without_the_tag_show_no_bar_gets_a_name():
-    assert folded(("x-a", "viz.bars(x)"), ("x-b", "f()")) == [
-        (["hide-input"], None),
+def test_without_the_tag_show_a_bar_gets_a_name_too():
+    found = folded(
+        ("x-install", "import a"),
+        ("x-a", "# draw it\nviz.bars(x)"),
+        ("x-b", "viz.bars(x)"),
+        ("x-c", "f()"),
+    )
+    assert found == [
+        (["hide-input"], "Setup"),
+        (["hide-input"], "Code: draw it"),
+        (["hide-input"], "Code: draw the figure"),
         ([], None),
     ]
 
@@ -100,6 +109,7 @@ def test_without_the_tag_show_no_bar_gets_a_name():
         ("viz.source(f)", "Code: show the source"),
         ("a = results('x')\nviz.table(a)", "Code: draw the table"),
         ("a = 1\nviz.heat(a)", "Code: draw the figure"),
+        ("viz.claims('x')", "Code: draw the claims"),
         (
             "def f(x):\n    return viz.bars(x)\n\n\nexplore(f)",
             "Code: let the figure move",
@@ -119,12 +129,31 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*/*.ipynb"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
-def test_every_bar_of_a_chapter_says_what_is_inside(path):
+def test_every_bar_of_a_page_says_what_is_inside(path):
     cells = json.loads(path.read_text("utf-8"))["cells"]
-    folded = [c for c in cells if c["cell_type"] == "code" and not seen(c)]
-    assert [c["id"] for c in folded if mmdl_fold.label(c) == "Code"] == []
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    pages = [(c["id"], "".join(c["source"]), *tags_of(c)) for c in code]
+    bars = {
+        cell["id"]: bar
+        for cell, (tags, bar) in zip(code, folded(*pages), strict=True)
+        # a solution's bar gets its words from `mmdl_access`
+        if any(tag.startswith("hide") for tag in tags) and "solution" not in tags
+    }
+    assert len(bars) >= 2  # each page prepares
+    assert [name for name, bar in bars.items() if bar in (None, "Code")] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+def test_every_cell_that_could_be_folded_has_words_for_a_bar(path):
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    code = [c for c in cells if c["cell_type"] == "code" and not seen(c)]
+    assert [c["id"] for c in code if mmdl_fold.label(c) == "Code"] == []
+
+
+def tags_of(cell):
+    return cell["metadata"].get("tags", [])
 
 
 def seen(cell):
     """Whether a cell is open, or folded under a bar of its own."""
-    return {"show", "solution"} & set(cell["metadata"].get("tags", []))
+    return {"show", "solution"} & set(tags_of(cell))
