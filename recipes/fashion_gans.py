@@ -3,7 +3,7 @@
 Command: MMDL_FASHION=FOLDER python recipes/fashion_gans.py  (all that is missing)
          ... recipes/fashion_gans.py dcgan:0                 (one model, one seed)
 Expected: about 15 minutes on a quiet core; needs the four files of the Debian package
-`dataset-fashion-mnist`, by default where it installs them. Some trainings each of
+`dataset-fashion-mnist`, by default where it installs them. Three trainings each of
 about equal length: no claims stand on them. The values stand in
 results/fashion_gans.json, the first draws of the first seed in
 mmdl_lib/data/_fashion_draws.
