@@ -15,6 +15,17 @@ from mmdl_lib.core import Config, Model
 from mmdl_lib.pretrained import files
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+# files that another recipe than that of the model's chapter writes
+WRITERS = {
+    "attngan_shapes": "text_gans_table",
+    "bert_colors": "imagen",
+    "dvae_two-things": "flava",
+    "flava_two-things": "flava",
+    "gan_int_cls_shapes": "gan_int_cls_table",
+    "glide_shapes-inpaint": "glide_further",
+    "glide_shapes-upsampler": "glide_further",
+    "show_attend_tell_shapes": "captioning_looks",
+}
 
 
 def save(
@@ -88,8 +99,9 @@ def load_with_facts(slug: str, source: str | Path) -> tuple[Model, dict]:
     if not path.suffix:
         path = WEIGHTS / f"{slug}_{source}.safetensors"
     if not path.exists():
+        writer = recipe(slug, path.stem)
         raise FileNotFoundError(
-            f"expected trained weights at {path}: run `python {recipe(slug)}`."
+            f"expected trained weights at {path}: run `python {writer}`."
         )
     try:
         state, facts = files.read(path)
@@ -98,8 +110,8 @@ def load_with_facts(slug: str, source: str | Path) -> tuple[Model, dict]:
         model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
-            f"expected weights written by {recipe(slug)} in {path}, got a damaged or "
-            "foreign file: run the recipe again."
+            f"expected weights written by {recipe(slug, path.stem)} in {path}, got a "
+            "damaged or foreign file: run the recipe again."
         ) from error
     return model.eval(), facts
 
@@ -112,8 +124,10 @@ def seal(slug: str, path: str | Path) -> None:
     files.write(path, state, facts)
 
 
-def recipe(slug: str) -> str:
-    """The recipe that trains a model: that of the chapter which its docstring names."""
+def recipe(slug: str, name: str) -> str:
+    """The recipe that writes a file, mostly that of the chapter in its docstring."""
+    if name in WRITERS:
+        return f"recipes/{WRITERS[name]}.py"
     said = importlib.import_module(f"mmdl_lib.models.{slug}").__doc__ or ""
     chapter = re.search(r"^\*\*Book\*\* `sec-(\w+)`", said, re.M)
     return f"recipes/{chapter[1] if chapter else slug}.py"

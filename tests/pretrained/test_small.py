@@ -1,6 +1,7 @@
 """Our own files: saved and read for every preset, with digest, recipe and kind."""
 
 import json
+import re
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from mmdl_lib.pretrained import files, small
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 1_000_000  # numbers; beyond, the shapes must do
+SLUGS = [p.stem for p in (ROOT / "mmdl_lib/models").glob("*.py")]
 SHIPPED = sorted(small.WEIGHTS.glob("*.safetensors"))
 
 
@@ -167,7 +169,7 @@ def test_the_words_of_a_tokenizer_come_back_in_their_order():
 )
 def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     with pytest.raises(FileNotFoundError, match="run `python recipes/") as caught:
-        small.load(slug, "shapes")
+        small.load(slug, "none")
     recipe = str(caught.value).split("`")[1].removeprefix("python ")
     assert (ROOT / recipe).is_file()
     # models that share a chapter share its recipe
@@ -187,9 +189,29 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_missing_weights_name_the_recipe_that_writes_them(path):
+    slug = max((s for s in SLUGS if path.stem.startswith(f"{s}_")), key=len)
+    source = path.stem.removeprefix(f"{slug}_")
+    with pytest.raises(FileNotFoundError) as caught:
+        small.load(slug, source)
+    recipe = str(caught.value).split("`")[1].removeprefix("python ")
+    text = (ROOT / recipe).read_text("utf-8")
+    assert "save_weights(" in text and slug in text
+    # a source that stands in one recipe only is saved there
+    said = re.compile(rf"save_weights\([^)]*\"{slug}\", \"{source}\"")
+    named = [p for p in (ROOT / "recipes").glob("*.py") if said.search(p.read_text())]
+    assert named in ([], [ROOT / recipe])
+
+
+def test_the_two_other_nets_of_glide_have_a_recipe_of_their_own():
+    for source in ("shapes-upsampler", "shapes-inpaint"):
+        assert small.recipe("glide", f"glide_{source}") == "recipes/glide_further.py"
+    assert small.recipe("glide", "glide_shapes") == "recipes/glide.py"
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_files_are_sealed_and_as_their_writer_would_write_them(path, tmp_path):
-    slugs = [p.stem for p in (ROOT / "mmdl_lib/models").glob("*.py")]
-    slug = max((s for s in slugs if path.stem.startswith(f"{s}_")), key=len)
+    slug = max((s for s in SLUGS if path.stem.startswith(f"{s}_")), key=len)
     again = tmp_path / "again.safetensors"
     again.write_bytes(path.read_bytes())
     small.seal(slug, again)
