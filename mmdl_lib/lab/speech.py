@@ -61,12 +61,12 @@ class Speech(NamedTuple):
 
 
 @cache
-def load(source: str, **how) -> Speech:
+def load(source: str, *, n: int = MADE) -> Speech:
     """All clips of a source.
 
     Args:
         source: "stamps", or "made".
-        how: `root` of the stamps, for `sounds.load`.
+        n: how many, if they are made.
 
     Raises:
         ValueError: another source.
@@ -74,11 +74,11 @@ def load(source: str, **how) -> Speech:
     """
     check_choice("source", source, ("made", "stamps"))
     if source == "made":
-        found = sounds.load("made", n=MADE, rate=RATE)
+        found = sounds.load("made", n=n, rate=RATE)
         labels = found.labels["word"].long(), found.labels["speaker"].long()
-        return Speech(*begun(found.wave, found.length), *labels, torch.arange(MADE))
+        return Speech(*begun(found.wave, found.length), *labels, torch.arange(n))
     parts = [
-        sounds.load("stamps", language=name, rate=RATE, seconds=LONGEST, **how)
+        sounds.load("stamps", language=name, rate=RATE, seconds=LONGEST)
         for name in BEGIN
     ]
     names = [name.rsplit("_desc", 1)[0] for part in parts for name in part.name]
