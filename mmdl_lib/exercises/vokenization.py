@@ -53,6 +53,21 @@ def exercise_3(answer) -> None:
     judge(answer, SOLUTIONS[3], MISTAKES[3], cases=cases, near=1e-4, otherwise=last)
 
 
+def exercise_4(answer) -> None:
+    """Predict: what a step of masked multimodal modeling asks.
+
+    FLAVA in small reads 64 pairs in a step. Half of the pictures, on average, get the
+    text of another row. Of the 16 patches of a picture 6 are hidden. For how many
+    hidden patches, on average, must the net name the code in masked multimodal
+    modeling?
+
+    Raises:
+        Hint: patches of exchanged pairs, patches that are seen, one picture only.
+    """
+    last = "count the pictures that keep their text, and 6 patches for each of them."
+    judge(answer, SOLUTIONS[4], MISTAKES[4], near=0.01, otherwise=last)
+
+
 def _tables() -> list[tuple[Tensor, Tensor]]:
     cases = []
     for seed in range(3):
@@ -97,7 +112,7 @@ def _imagine(word, words, pictures, k, *, unit=True, largest=True) -> Tensor:
     return pictures[score.topk(k, largest=largest).indices].mean(0)
 
 
-SOLUTIONS = {1: 0.4 / 3 + 0.1 / 3, 2: _agreement, 3: _imagine}
+SOLUTIONS = {1: 0.4 / 3 + 0.1 / 3, 2: _agreement, 3: _imagine, 4: 192}
 MISTAKES = {
     1: [
         (0.5, "that is the sum over the three: take the mean."),
@@ -129,5 +144,12 @@ MISTAKES = {
             lambda word, words, pictures, k: k * _imagine(word, words, pictures, k),
             "that is a sum: divide by k.",
         ),
+    ],
+    4: [
+        (384, "exchanged pairs hide patches, too, but are asked only if they match."),
+        (512, "only hidden patches are asked: 6 of the 16."),
+        (320, "those are the patches that the net sees: asked are the hidden ones."),
+        (6, "that is one picture: how many of the 64 keep their own text?"),
+        (1024, "those are all patches: take the hidden ones of pairs that match."),
     ],
 }

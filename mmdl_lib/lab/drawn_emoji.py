@@ -48,9 +48,12 @@ FILES = {
     "latent_diffusion": "emoji_latent_diffusion.webp",
     "gan_int_cls": "emoji_gan_int_cls.webp",
     "dalle": "emoji_dalle.webp",
+    "stackgan": "emoji_stackgan.webp",
+    "attngan": "emoji_attngan.webp",
 }
 RECIPES = dict.fromkeys(FILES, "real_pictures")
 RECIPES |= dict.fromkeys(("gan_int_cls", "dalle"), "emoji_gan_dalle")
+RECIPES |= dict.fromkeys(("stackgan", "attngan"), "emoji_stack_attn")
 FOLDER = Path(emoji.__file__).parent / "_emoji_draws"
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmdl_lib.core import generator
 from mmdl_lib.data import shapes
@@ -118,26 +118,26 @@ class Reader(BERT):
         read = tokens.scatter(1, place, self.config.mask_token)
         x = self.hidden(read, mask).take_along_dim(place[..., None], 1)[:, 0]
         target = tokens.gather(1, place)[:, 0]
-        return {"loss": torch.nn.functional.cross_entropy(self.guess(x), target)}
+        return {"loss": nn.functional.cross_entropy(self.guess(x), target)}
 
 
 @torch.no_grad()
 def read(
-    model: BERT, texts: list[str]
+    model: nn.Module, texts: list[str]
 ) -> tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]:
     """What the frozen reader says of texts."""
     tokens, mask = tokenizer()(texts)
     return model.hidden(tokens, mask), mask
 
 
-def near(model: BERT) -> float:
+def near(model: nn.Module) -> float:
     """Share of the colors whose third name the reader puts next to their first two,
     among the middles of the eight pairs, by the cosine within "a ... star"."""
     texts = [f"a {name} star" for group in NAMES.values() for name in group]
     hidden = read(model, texts)[0][:, 2].reshape(len(NAMES), 3, -1)
     known, new = hidden[:, :2].mean(1), hidden[:, 2]
-    cosine = torch.nn.functional.normalize(new, dim=1)
-    cosine = cosine @ torch.nn.functional.normalize(known, dim=1).T
+    cosine = nn.functional.normalize(new, dim=1)
+    cosine = cosine @ nn.functional.normalize(known, dim=1).T
     return (cosine.argmax(1) == torch.arange(len(NAMES))).float().mean().item()
 
 
@@ -149,7 +149,7 @@ def pictures(n: int, *, seed: int) -> Scenes:
 def learned(
     seed: int,
     scenes: Scenes,
-    model: BERT,
+    model: nn.Module,
     *,
     steps: int,
     preset: str = "large-object",
@@ -185,12 +185,12 @@ def learned(
 def rendered(scenes: Scenes, side: int) -> Float[Tensor, "b 3 h w"]:
     """Pictures in [-1, 1]; small ones are means over the pixels of larger ones."""
     image = to_float(scenes.render(max(side, oo.SIDE)))
-    return torch.nn.functional.interpolate(image, (side, side), mode="area")
+    return nn.functional.interpolate(image, (side, side), mode="area")
 
 
 def smaller(batch: dict, _=None, *, side: int) -> dict:
     """A batch with its pictures made smaller, as `low`."""
-    low = torch.nn.functional.interpolate(batch["image"], (side, side), mode="area")
+    low = nn.functional.interpolate(batch["image"], (side, side), mode="area")
     return batch | {"low": low}
 
 
@@ -201,7 +201,7 @@ def asked(n: int, *, seed: int) -> Scenes:
 
 def drawn(
     net: Imagen,
-    model: BERT,
+    model: nn.Module,
     texts: list[str],
     *,
     generator: torch.Generator | None = None,
@@ -215,7 +215,7 @@ def drawn(
 def right(image: Float[Tensor, "b 3 h w"], scenes: Scenes) -> dict[str, float]:
     """Shares of the pictures with one object of the asked color and shape, or color."""
     size = oo.SIDE * 2
-    image = torch.nn.functional.interpolate(image, (size, size), mode="nearest")
+    image = nn.functional.interpolate(image, (size, size), mode="nearest")
     both, color = oo.right(image, scenes)
     return {"right": both.mean().item(), "color": color.mean().item()}
 
@@ -230,8 +230,8 @@ def hue(image: Float[Tensor, "b 3 h w"]) -> Int[Tensor, " b"]:
     whole = (away * strong).sum((2, 3))
     hues = shapes.RGB.float()
     hues = hues - hues.mean(1, keepdim=True)
-    cosine = torch.nn.functional.normalize(whole, dim=1)
-    return (cosine @ torch.nn.functional.normalize(hues, dim=1).T).argmax(1)
+    cosine = nn.functional.normalize(whole, dim=1)
+    return (cosine @ nn.functional.normalize(hues, dim=1).T).argmax(1)
 
 
 def hue_right(image: Float[Tensor, "b 3 h w"], scenes: Scenes) -> float:
@@ -273,4 +273,4 @@ def nats(net: Parti, scenes: Scenes, model: DVAE, *, shuffled: bool = False) -> 
         tokens, mask = tokens.roll(1, 0), mask.roll(1, 0)
     codes = oo.encoded(model, scenes.render(oo.SIDE))
     found = net.scores(tokens, mask, codes)
-    return torch.nn.functional.cross_entropy(found.mT, codes).item()
+    return nn.functional.cross_entropy(found.mT, codes).item()

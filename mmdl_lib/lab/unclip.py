@@ -6,7 +6,7 @@ in its picture but by chance.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmdl_lib.core import Model, generator
-from mmdl_lib.data.shapes import Scenes, to_float
+from mmdl_lib.data.shapes import COLORS, RGB, Scenes, to_float
 from mmdl_lib.data.text import WordTokenizer
 from mmdl_lib.lab import few_objects as fo
 from mmdl_lib.lab import one_object as oo
@@ -199,3 +199,49 @@ def judged(image: Tensor, asked: World) -> dict[str, float]:
     both, color = oo.right(large, asked.scenes)
     near = (seen(large) * asked.caption.text).sum(1).mean().item()
     return {"exact": both.mean().item(), "color": color.mean().item(), "near": near}
+
+
+def couples(n: int, *, seed: int) -> tuple[Scenes, Scenes]:
+    """Scenes two by two, which differ in color and in shape."""
+    count = short(n, least=8)
+    one, two = (oo.sample(3 * count, seed=10 * seed + k) for k in (1, 2))
+    apart = (one.color[:, 0] != two.color[:, 0]) & (one.shape[:, 0] != two.shape[:, 0])
+    rows = apart.nonzero()[:count, 0]
+    return one[rows], two[rows]
+
+
+def whose(image: Float[Tensor, "b 3 32 32"], one: Scenes, two: Scenes) -> dict:
+    """Of pictures on the way between two: shares by what the program reads there.
+
+    `single`: one object, all others are shares of these pictures: color of the `first
+    color`, `second color` or a `third color`, shape likewise, and `crossed`: the color
+    of one end with the shape of the other. `mixed`: of the six colors of neither end,
+    the one nearest to their mean; `mixed by chance` is a sixth of the third colors.
+    """
+    ends = zip(one.seen_in(image), one.things(), two.things(), strict=True)
+    rows = [(s[0], a[0], b[0]) for s, a, b in ends if len(s) == 1]
+    found, count = {"single": len(rows) / len(image)}, max(len(rows), 1)
+    for part in ("color", "shape"):
+        a, b = (sum(_alike(part, row[0], row[k]) for row in rows) for k in (1, 2))
+        found |= {f"first {part}": a / count, f"second {part}": b / count}
+        found[f"third {part}"] = (len(rows) - a - b) / count
+    crossed = sum(
+        (s.color, s.shape) in ((a.color, b.shape), (b.color, a.shape))
+        for s, a, b in rows
+    )
+    mixed = sum(s.color == _mixed(a.color, b.color) for s, a, b in rows)
+    found |= {"crossed": crossed / count, "mixed": mixed / count}
+    return found | {"mixed by chance": found["third color"] / 6}
+
+
+@cache
+def _mixed(one: str, two: str) -> str:
+    """Of the other colors, that nearest to the mean of two."""
+    rgb = dict(zip(COLORS, RGB.float(), strict=True))
+    mean = (rgb[one] + rgb[two]) / 2
+    rest = [name for name in COLORS if name not in (one, two)]
+    return min(rest, key=lambda name: (rgb[name] - mean).norm().item())
+
+
+def _alike(part: str, one, two) -> bool:
+    return getattr(one, part) == getattr(two, part)

@@ -45,6 +45,23 @@ def test_the_loss_is_a_laplace_density_and_a_little_kl(kind):
     assert torch.allclose(terms["loss"], wanted, atol=1e-6)
 
 
+@both
+def test_a_draw_is_decoded_and_the_kl_is_divided_as_the_error_is(kind):
+    config = kind.PRESETS["tiny"]
+    model = kind(type(config)(**{**vars(config), "kl_weight": 0.5}))
+    image = kind.example_batch(model.config, 3, generator=generator(1))["image"]
+    terms = model.loss({"image": image}, generator=generator(2))
+    latent, shape = model.posterior(image)
+    z = latent.draw(generator=generator(2)).reshape(-1, *shape)
+    error = (model.decode(z) - image).abs().mean()
+    assert torch.allclose(terms["error"], error)
+    # the mean of q(z|x), or a square, is another number
+    other = model.decode(latent.mean.reshape(-1, *shape)) - image
+    assert abs(other.abs().mean() - error) > 1e-5
+    wanted = error + 0.5 * terms["kl"] / image[0].numel()
+    assert torch.allclose(terms["loss"], wanted, atol=1e-6)
+
+
 def test_the_best_log_variance_is_the_log_of_the_mean_error():
     error = torch.tensor(0.2)
     v = torch.linspace(-3, 1, 401)

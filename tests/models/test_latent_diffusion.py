@@ -89,6 +89,7 @@ def test_pictures_come_from_latents_that_no_border_has_cut():
     )
     assert z.shape == (4, 4, 4, 4) and len(seen) == 5
     assert seen[0][2].abs().max() > 1  # what is believed goes beyond 1
+    assert torch.allclose(z, seen[-1][2], atol=1e-5) and z.abs().max() > 1
     how["generator"] = generator(0)
     image = model.sample(batch["tokens"], batch["mask"], **how)
     assert torch.equal(image, model.decode(z))

@@ -102,6 +102,12 @@ def test_a_cut_as_large_as_the_picture_is_the_picture_and_noise_is_added_when_as
     assert not torch.equal(loud, image)
 
 
+def test_a_cut_is_made_smaller_by_means_and_not_by_leaving_pixels_out():
+    image = torch.rand(2, 3, 8, 8, generator=generator(1))
+    found = vc.cut_outs(image, 1, 4, least=8, generator=generator(0))
+    assert torch.allclose(found, F.avg_pool2d(image, 2), atol=1e-6)
+
+
 def test_a_power_above_one_makes_small_cuts_likelier():
     ramp = torch.arange(32.0).expand(1, 1, 32, 32)
 
@@ -204,6 +210,18 @@ def test_what_is_shown_are_codes_and_vectors_stay_in_their_box(nets):
     assert (last <= codes.amax(0) + 1e-6).all() and (last >= codes.amin(0) - 1e-6).all()
 
 
+def test_pixels_beyond_the_border_still_pull_their_vectors_back(nets, monkeypatch):
+    _, model = nets
+    old = model.decoded
+    monkeypatch.setattr(model, "decoded", lambda q: 99 * old(q))
+    z = vc.begin(model, generator=generator(0)).requires_grad_()
+    image = vc.picture(model, z)
+    outside = (image.abs() == 1).float()
+    assert outside.sum() > 9
+    (grad,) = torch.autograd.grad((image * outside).square().sum(), z)
+    assert grad.abs().sum() > 0
+
+
 def test_a_picture_can_be_the_beginning(nets):
     _, model = nets
     image = 2 * torch.rand(2, 3, 8, 8, generator=generator(1)) - 1
@@ -231,9 +249,10 @@ def test_guidance_of_zero_changes_nothing(target):
 @pytest.mark.parametrize("target", ["noise", "x0", "v"])
 def test_guidance_is_the_score_of_a_tilted_gaussian(target):
     # pictures N(0, 1), a judge (x0 - 1)^2 / 2 of single numbers: with x0 known to be
-    # signal x, the led noise is noise + spread s (x0 - 1) signal
+    # signal x, the led noise is noise + spread s (x0 - 1) signal; the judge sees x0 cut
+    # to [-1, 1], and the gradient below the border still leads back
     process = Diffusion("cosine", 20, target=target)
-    x, step = 0.5 * torch.randn(4, 1, generator=generator(0)), torch.full((4,), 9)
+    x, step = torch.tensor([[-3.0], [-0.4], [0.2], [0.6], [3.0]]), torch.full((5,), 9)
     signal, spread = process.level(9)
 
     def net(x, step):
@@ -242,11 +261,11 @@ def test_guidance_is_the_score_of_a_tilted_gaussian(target):
     def judge(x0):
         return (x0 - 1).square().sum(1) / 2
 
-    scale, inside = 0.7, (signal * x).abs() < 1
+    scale, x0 = 0.7, signal * x
+    assert x0[0] < -1 < x0[1] < x0[3] < 1 < x0[4]
     led = process.noise(vc.steered(net, process, judge, scale)(x, step), x, step)
-    wanted = spread * x + scale * spread * (signal * x - 1) * signal
-    assert inside.sum() >= 3
-    assert torch.allclose(led[inside], wanted[inside], atol=1e-4)
+    wanted = spread * x + scale * spread * (x0.clamp(-1, 1) - 1) * signal
+    assert torch.allclose(led, wanted, atol=1e-4)
 
 
 def test_a_led_sampler_gives_pictures_that_the_judge_likes_more():

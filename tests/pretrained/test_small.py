@@ -182,7 +182,7 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared |= {"multimodal_skipgram": "grounded_space"}
     shared |= {"bovw_svd": "concat_fusion"}
     shared |= dict.fromkeys(["autoencoder_kl", "vqgan_clip"], "latent_diffusion")
-    shared |= dict.fromkeys(["imagined", "iace"], "vokenization")
+    shared |= dict.fromkeys(["imagined", "iace", "flava"], "vokenization")
     assert recipe == f"recipes/{(shared | {'swav': 'byol'}).get(slug, slug)}.py"
 
 
