@@ -12,6 +12,7 @@ and the voice are known for sure.
 """
 
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -61,12 +62,13 @@ class Speech(NamedTuple):
 
 
 @cache
-def load(source: str, *, n: int = MADE) -> Speech:
+def load(source: str, *, n: int = MADE, root: str | Path = sounds.ROOT) -> Speech:
     """All clips of a source.
 
     Args:
         source: "stamps", or "made".
         n: how many, if they are made.
+        root: of the stamps: the folder that has `share`.
 
     Raises:
         ValueError: another source.
@@ -78,7 +80,7 @@ def load(source: str, *, n: int = MADE) -> Speech:
         labels = found.labels["word"].long(), found.labels["speaker"].long()
         return Speech(*begun(found.wave, found.length), *labels, torch.arange(n))
     parts = [
-        sounds.load("stamps", language=name, rate=RATE, seconds=LONGEST)
+        sounds.load("stamps", language=name, rate=RATE, seconds=LONGEST, root=root)
         for name in BEGIN
     ]
     names = [name.rsplit("_desc", 1)[0] for part in parts for name in part.name]

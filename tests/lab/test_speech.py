@@ -91,8 +91,8 @@ def test_the_net_hears_a_second_and_answers_for_its_first_moments():
 
 
 def test_captions_of_four_languages_come_with_word_language_and_stamp(monkeypatch):
-    def load(source, *, language, rate, seconds):
-        assert source == "stamps" and rate == RATE
+    def load(source, *, language, rate, seconds, root):
+        assert source == "stamps" and rate == RATE and root == "here"
         names = tuple(f"animals/{n}_desc_{language}" for n in ("owl", "cow"))
         words = speech.BEGIN[language]
         text = f"{words[1].title()} x.", "Zzz."
@@ -101,7 +101,7 @@ def test_captions_of_four_languages_come_with_word_language_and_stamp(monkeypatc
         return sounds.Sounds(wave, long, rate, source, names, text)
 
     monkeypatch.setattr(sounds, "load", load)
-    found = speech.load.__wrapped__("stamps")
+    found = speech.load.__wrapped__("stamps", root="here")
     assert found.word.tolist() == 4 * [1, -1]
     assert found.voice.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert found.thing.tolist() == 4 * [1, 0]
@@ -113,6 +113,11 @@ def test_made_words_come_with_word_and_voice():
     assert found.word.tolist() == said.labels["word"].tolist()
     assert found.voice.tolist() == said.labels["speaker"].tolist()
     assert found.thing.tolist() == list(range(9))
+
+
+def test_a_missing_package_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="package tuxpaint-stamps-default, or"):
+        speech.load("stamps", root=tmp_path)
 
 
 def test_another_source_is_refused():
