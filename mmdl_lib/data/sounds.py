@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mmdl_lib.borders import check_choice, check_number, check_text
+from mmdl_lib.borders import check_choice, check_finite, check_number, check_text
 from mmdl_lib.core import generator
 from mmdl_lib.data import voices
 from mmdl_lib.data.stamps import PACKAGE as STAMPS
@@ -102,8 +102,8 @@ def load(
         root: of real sounds: the folder that has `share`.
 
     Raises:
-        ValueError: an unknown source, numbers out of range, nothing that fits, or a
-            file that is not as expected.
+        ValueError: an unknown source, an option of another one, numbers out of range,
+            nothing that fits, or a file that is not as expected.
         FileNotFoundError: a package is missing; the sentence names it.
         ModuleNotFoundError: a Python package is missing; the sentence names it.
     """
@@ -114,6 +114,7 @@ def load(
     check_number("seed", seed, 0, whole=True)
     if n is not None:
         check_number("n", n, 1, whole=True)
+    _own(source, language, speakers)
     if source == "made":
         return _made(n or MADE, seed, rate, round(seconds * rate), speakers)
     if source == "asterisk":
@@ -137,23 +138,40 @@ def load(
     return Sounds(torch.stack(filled), lengths, rate, source, name, text)
 
 
+def _own(source: str, language: str, speakers: Iterable[int]) -> None:
+    """Refuse what another source is asked: it would change nothing, silently."""
+    if source != "stamps" and language != "en":
+        raise ValueError(
+            f"expected a language for the source 'stamps' alone, got {language!r} for "
+            f"{source!r}."
+        )
+    if source != "made" and speakers != range(voices.SPEAKERS):
+        raise ValueError(
+            f"expected speakers for the source 'made' alone, got some for {source!r}."
+        )
+
+
 def read(path: str | Path, rate: int = voices.RATE) -> Float[Tensor, " t"]:
     """One file, its two channels mixed into one, at a rate of our choice.
 
     Raises:
+        FileNotFoundError: no such file.
         ValueError: a damaged file, no samples, more than two channels, or a WAV file
             that does not hold integers of 16 bits.
         ModuleNotFoundError: no WAV file, and `soundfile` is missing.
     """
     path = Path(path)
     check_number("rate", rate, 4_000, 192_000, whole=True)
-    sound, own = (_wav if path.suffix == ".wav" else _other)(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a file of sound, got none at {path}.")
+    sound, own = (_wav if _is_wav(path) else _other)(path)
     if sound.shape[1] > 2 or not len(sound):
         raise ValueError(
             f"{path} expected samples of one or two channels, got {len(sound)} samples "
             f"of {sound.shape[1]}."
         )
-    return resample(torch.from_numpy(sound.mean(1)), own, rate)
+    # a steep edge swings a little beyond 1, and so may what a decoder makes of one
+    return resample(torch.from_numpy(sound.mean(1)), own, rate).clamp(-1, 1)
 
 
 def resample(wave: Float[Tensor, "*b t"], old: int, new: int) -> Float[Tensor, "*b t2"]:
@@ -163,9 +181,15 @@ def resample(wave: Float[Tensor, "*b t"], old: int, new: int) -> Float[Tensor, "
     first, else it would come back as other tones.
 
     Raises:
-        ValueError: a rate that is no whole number of at least 1.
+        ValueError: no finite floats, or a rate that is no whole number of at least 1.
         ModuleNotFoundError: scipy is missing.
     """
+    check_finite("wave", wave)
+    if not wave.is_floating_point() or not wave.ndim:
+        raise ValueError(
+            f"wave expected floats along time, got {wave.dtype} of shape "
+            f"{tuple(wave.shape)}."
+        )
     check_number("old", old, 1, whole=True)
     check_number("new", new, 1, whole=True)
     if old == new:
@@ -179,13 +203,12 @@ def resample(wave: Float[Tensor, "*b t"], old: int, new: int) -> Float[Tensor, "
         ) from error
     shared = math.gcd(old, new)
     found = resample_poly(wave.cpu().numpy(), new // shared, old // shared, axis=-1)
-    # a steep edge swings a little beyond 1
-    return torch.from_numpy(found).to(wave).clamp(-1, 1)
+    return torch.from_numpy(found).to(wave)
 
 
 def _made(n: int, seed: int, rate: int, samples: int, speakers) -> Sounds:
     said = voices.speak(n, seed=seed, speakers=speakers)
-    wave = resample(torch.from_numpy(said.wave), voices.RATE, rate)
+    wave = resample(torch.from_numpy(said.wave), voices.RATE, rate).clamp(-1, 1)
     wave = F.pad(wave, (0, samples - wave.shape[1]))
     length = -(-torch.from_numpy(said.length) * rate // voices.RATE)
     labels = {
@@ -244,6 +267,10 @@ def _spoken(root: Path, language: str) -> list[tuple[str, Path, str]]:
     return found
 
 
+def _is_wav(path: Path) -> bool:
+    return path.suffix.lower() == ".wav"
+
+
 def _wav(path: Path) -> tuple[np.ndarray, int]:
     """(t, channels) and the rate of a WAV file."""
     try:
@@ -269,7 +296,7 @@ def _other(path: Path) -> tuple[np.ndarray, int]:
 
 def _seconds(path: Path) -> float:
     """How long a file lasts; of a WAV file only the beginning is read."""
-    if path.suffix == ".wav":
+    if _is_wav(path):
         try:
             with wav.open(str(path)) as opened:
                 return opened.getnframes() / opened.getframerate()
@@ -289,8 +316,8 @@ def _soundfile():
         import soundfile
     except (ModuleNotFoundError, OSError) as error:  # OSError: without libsndfile
         raise ModuleNotFoundError(
-            "expected the package soundfile, which reads Ogg Vorbis, got none: "
-            "pip install soundfile."
+            "expected the package soundfile, which reads what is no WAV file, got "
+            "none: pip install soundfile."
         ) from error
     return soundfile
 

@@ -159,6 +159,33 @@ def test_what_the_new_rate_cannot_hold_is_taken_out():
     assert resample(low.view(2, -1), 16_000, 8_000).shape == (2, 2_000)
 
 
+def test_a_file_is_read_by_its_kind_however_its_name_is_written(tmp_path, as_a_reader):
+    put_wav(tmp_path / "A.WAV", tone(500, 8_000), 8_000)
+    assert abs(peak(read(tmp_path / "A.WAV"), 16_000) - 500) < 3
+    for name in ("none.wav", "none.ogg", ""):
+        with pytest.raises(FileNotFoundError, match="a file of sound, got none at"):
+            read(tmp_path / name)
+
+
+def test_what_is_read_stays_within_one_and_resample_cuts_nothing_off(tmp_path):
+    edge = np.sign(tone(100, 8_000))
+    put_wav(tmp_path / "a.wav", edge, 8_000)
+    assert read(tmp_path / "a.wav").abs().max() == 1
+    loud = resample(torch.full((800,), 5.0), 16_000, 8_000)
+    assert (loud[100:-100] - 5).abs().max() < 0.05
+
+
+def test_waves_that_are_no_floats_are_refused(as_a_reader):
+    for wave, words in (
+        (torch.ones(9, dtype=torch.int16), "floats along time, got torch.int16"),
+        (torch.tensor(0.5), r"floats along time, got torch.float32 of shape \(\)"),
+        (torch.tensor([0.5, float("nan")]), "finite numbers, got 1 NaN"),
+        (np.zeros(9), "a tensor, got"),
+    ):
+        with pytest.raises(ValueError, match=f"wave expected {words}"):
+            resample(wave, 16_000, 8_000)
+
+
 def test_files_of_other_kinds_are_refused_by_name(tmp_path, as_a_reader):
     put_wav(tmp_path / "bits.wav", tone(500, 8_000), 8_000, width=1)
     put_wav(tmp_path / "many.wav", np.zeros((80, 3)), 8_000)
@@ -188,6 +215,7 @@ def test_a_missing_package_is_named(tmp_path, root, as_a_reader):
 
 def test_missing_python_packages_are_named(root, monkeypatch, as_a_reader):
     monkeypatch.setitem(sys.modules, "soundfile", None)
+    (root / "a.ogg").write_bytes(b"OggS")
     with pytest.raises(ModuleNotFoundError, match="pip install soundfile"):
         read(root / "a.ogg")
     monkeypatch.setitem(sys.modules, "scipy.signal", None)
@@ -213,6 +241,8 @@ def test_texts_without_a_prompt_are_refused(root, as_a_reader):
         ({"seconds": 0.5}, "seconds expected a number from 1.0"),
         ({"source": "asterisk", "seconds": 0}, "seconds expected a number from 0.02"),
         ({"seed": -1}, "seed expected a whole number from 0"),
+        ({"language": "fr"}, "language for the source 'stamps' alone, got 'fr' for"),
+        ({"source": "asterisk", "speakers": [1]}, "speakers for the source 'made' al"),
     ],
 )
 def test_mistakes_are_named(options, words, as_a_reader):
