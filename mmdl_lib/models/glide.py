@@ -81,10 +81,10 @@ class GLIDEConfig(Config):
     weight: Literal["simple", "min_snr", "capped"] = "simple"
 
 
-def _small(size: int = 32, role: str = "base", **changes) -> GLIDEConfig:
+def _small(size=32, role="base", widths=(64, 96), **changes) -> GLIDEConfig:
     """Our model of the shapes world."""
     net = PatchUNetConfig(
-        inputs=3 + BESIDE[role], side=size, patch=4, widths=(64, 96), context=64
+        inputs=3 + BESIDE[role], side=size, patch=4, widths=widths, context=64
     )
     sizes = {"net": net, "role": role, "image_size": size, "vocab": 38, "text": 24}
     sizes |= {"width": 64, "depth": 2, "heads": 2, "neighbors": 9, "empty": 0.1}
@@ -186,7 +186,7 @@ class GLIDE(Model):
             net=PatchUNetConfig(side=16, patch=2, widths=(48, 64), context=64),
         ),
         "shapes": _small(facts=(8, 8, 8, 8, 2)),
-        "shapes-inpaint": _small(role="inpaint", facts=(8, 8, 8, 8, 2)),
+        "shapes-inpaint": _small(32, "inpaint", (56, 96), facts=(8, 8, 8, 8, 2)),
         "base": GLIDEConfig(),
     }  # fmt: skip
     LEARNED = {"main": 0.9}

@@ -18,6 +18,7 @@ from mmdl_lib.core import generator, models
 from mmdl_lib.models.clip import CLIP
 from mmdl_lib.models.clip import ViTConfig as Vision
 from mmdl_lib.models.dino import DINO, DINOConfig
+from mmdl_lib.models.glide import GLIDE
 from mmdl_lib.models.perceptron import Adaline
 from mmdl_lib.models.resnet import ResNet, ResNetConfig
 from mmdl_lib.models.vit import ViTConfig
@@ -197,8 +198,9 @@ def test_missing_weights_name_the_recipe_that_writes_them(path):
     recipe = str(caught.value).split("`")[1].removeprefix("python ")
     text = (ROOT / recipe).read_text("utf-8")
     assert "save_weights(" in text and slug in text
-    # a source that stands in one recipe only is saved there
-    said = re.compile(rf"save_weights\([^)]*\"{slug}\", \"{source}\"")
+    # where the source stands in the call, or is the usual one, no other recipe has it
+    usual = r'(, "shapes")?(\)|, \w+=)' if source == "shapes" else f', "{source}"'
+    said = re.compile(rf'save_weights\([^\n]*"{slug}"{usual}')
     named = [p for p in (ROOT / "recipes").glob("*.py") if said.search(p.read_text())]
     assert named in ([], [ROOT / recipe])
 
@@ -207,6 +209,8 @@ def test_the_two_other_nets_of_glide_have_a_recipe_of_their_own():
     for source in ("shapes-upsampler", "shapes-inpaint"):
         assert small.recipe("glide", f"glide_{source}") == "recipes/glide_further.py"
     assert small.recipe("glide", "glide_shapes") == "recipes/glide.py"
+    (path,) = (p for p in SHIPPED if p.stem == "glide_shapes-inpaint")
+    assert small.load("glide", path).config == GLIDE.PRESETS["shapes-inpaint"]
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
