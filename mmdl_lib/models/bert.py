@@ -22,6 +22,7 @@ Transformers for Language Understanding", NAACL 2019, arXiv 1810.04805.
 - `pairs` draws the random text from the same rows; the release drew it from another
   document, and made one pair in ten a short one.
 - `encode_text`, a mean over tokens, is Sentence-BERT's (1908.10084).
+- Our trainings correct Adam's bias, as `torch` does; the release did not.
 - BERT-large has 336 million parameters with its heads; the paper prints 340 million.
 
 **Builds on** nothing.
