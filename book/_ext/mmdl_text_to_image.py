@@ -27,20 +27,8 @@ class TextToImage(Table):
         if len(sources) > 1:
             self.warn(f"text_to_image: expected one kind of features, got {sources}.")
         text = f"FID, precision and recall are measured in features of {sources[0]}."
-        return [self.figure(found), self.rows(found, lines), self.sentence(text)]
-
-    def figure(self, found: list[dict]) -> nodes.raw:
-        # three digits, as in the table: a share of 500 pictures has no more
-        bars = {r["name"]: tuple(round(x, 3) for x in r["exact"]) for r in found}
-        names = ", ".join(f"{name} {word(bar[0])}" for name, bar in bars.items())
-        drawn = viz.bars(
-            bars,
-            limits=(0, 1),
-            ylabel="share of exact pictures, more is better",
-            title="The same 500 prompts: what is drawn as it was asked for",
-            alt=f"Share of exact pictures: {names}.",
-        )
-        return raw(drawn._repr_html_())
+        figure = viz.shares(**t2i.shares(found=found))
+        return [raw(figure._repr_html_()), self.rows(found, lines), self.sentence(text)]
 
     def rows(self, found: list[dict], lines: list[dict]) -> nodes.table:
         head = [*lines[0], "note"]

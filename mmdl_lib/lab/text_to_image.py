@@ -276,3 +276,36 @@ def table(found: list[dict] | None = None) -> list[dict]:
         line |= {"minutes": row["minutes"], "seeds": row["seeds"]}
         out.append(line)
     return out
+
+
+def shares(slug: str = "", found: list[dict] | None = None) -> dict:
+    """What `viz.shares` draws: the exact pictures of every row, one chapter's marked.
+
+    Args:
+        slug: of the chapter; "" marks none.
+        found: rows as `rows` gives them; by default all of the book.
+
+    Raises:
+        ValueError: no row of that chapter.
+    """
+    found = rows() if found is None else found
+    # three digits, as in the table: a share of 500 pictures has no more
+    values = {r["name"]: tuple(round(x, 3) for x in r["exact"]) for r in found}
+    own = [row["name"] for row in found if row["slug"] == slug]
+    if slug and not own:
+        known = sorted({row["slug"] for row in found})
+        raise ValueError(f"expected a chapter with rows, one of {known}, got {slug!r}.")
+    bold = "; bold, with a diamond: this chapter's" if own else ""
+    alt = "; ".join(f"{name} {_spoken(*value)}" for name, value in values.items())
+    said = f" Marked: {'; '.join(own)}." if own else ""
+    return {
+        "values": values,
+        "marked": own,
+        "xlabel": "share of exact pictures (axis stretched near 0)",
+        "title": f"The same 500 prompts: mean, lowest and highest seed{bold}",
+        "alt": f"Share of exact pictures, the most exact first: {alt}.{said}",
+    }
+
+
+def _spoken(mean: float, low: float, high: float) -> str:
+    return f"{mean:.3f}" + (f" ({low:.3f} to {high:.3f})" if low < high else "")

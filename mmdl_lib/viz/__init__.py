@@ -13,11 +13,12 @@ from mmdl_lib.viz.plots import bars, curve, heat
 from mmdl_lib.viz.rings import rings
 from mmdl_lib.viz.scatter import scatter
 from mmdl_lib.viz.schema import schema
+from mmdl_lib.viz.shares import shares
 from mmdl_lib.viz.sound import sound
 from mmdl_lib.viz.source import Source, source
 from mmdl_lib.viz.table import table
 from mmdl_lib.viz.tradeoff import silhouettes, tradeoff
 
 __all__ = ["Source", "bars", "claims", "curve", "diagram", "explore", "heat", "images"]
-__all__ += ["rings", "scatter", "schema", "silhouettes", "sound", "source", "table"]
-__all__ += ["tradeoff"]
+__all__ += ["rings", "scatter", "schema", "shares", "silhouettes", "sound", "source"]
+__all__ += ["table", "tradeoff"]

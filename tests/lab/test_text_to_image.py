@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from mmdl_lib import viz
 from mmdl_lib.data import shapes
 from mmdl_lib.data.shapes import to_float
 from mmdl_lib.lab import text_to_image as t2i
@@ -154,6 +156,37 @@ def test_rows_are_written_read_and_sorted(place, drawn):
     table = t2i.table()
     assert table[1]["exact"] == 0.6 and table[1]["parameters"] == 9
     assert table[0]["drawn by"] == "DALL-E" and table[0]["minutes"] is None
+
+
+def test_the_figure_marks_the_rows_of_one_chapter(place, drawn):
+    worse = drawn._replace(exact=0.5)
+    t2i.keep("gan", "GAN", {0: worse, 1: worse._replace(exact=0.7004)})
+    t2i.keep("dalle", "DALL-E", {0: drawn._replace(exact=0.9)})
+    t2i.keep("dalle", "best", {0: drawn._replace(exact=0.3)}, merge=True)
+    found = t2i.shares("dalle")
+    # all rows in the order of the table, whoever asks
+    assert [*found["values"]] == [*t2i.shares("gan")["values"]]
+    assert [*found["values"]] == ["DALL-E", "GAN", "best"]
+    assert found["values"]["GAN"] == (0.6, 0.5, 0.7)
+    assert found["marked"] == ["DALL-E", "best"] and "this chapter" in found["title"]
+    alt = "DALL-E 0.900; GAN 0.600 (0.500 to 0.700); best 0.300. Marked: DALL-E; best."
+    assert found["alt"].endswith(alt)
+    assert "GAN" in viz.shares(**found).body
+    whole = t2i.shares()
+    assert whole["marked"] == [] and not {"bold", "Marked"} & set(str(whole).split())
+    assert [*t2i.shares(found=t2i.rows()[:1])["values"]] == ["DALL-E"]
+    with pytest.raises(ValueError, match=r"one of \['dalle', 'gan'\], got 'glide'"):
+        t2i.shares("glide")
+
+
+def test_every_chapter_of_the_table_has_its_figure(monkeypatch):
+    monkeypatch.delenv("MMDL_RESULTS", raising=False)
+    slugs = {path.stem for path in t2i.folder().glob("*.json")}
+    root = Path(__file__).resolve().parents[2] / "notebooks/ch3_2_text_to_image"
+    for slug in slugs - {"image_measures"}:  # its rows are ceiling and floors
+        pages = [p.read_text("utf-8") for p in root.glob(f"{slug}*.ipynb")]
+        call = f'viz.shares(**t2i.shares(\\"{slug}\\"))'
+        assert sum(page.count(call) for page in pages) == 1, slug
 
 
 def test_seeds_that_are_measured_side_by_side_all_stay(place, drawn):
