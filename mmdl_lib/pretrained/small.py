@@ -25,6 +25,7 @@ WRITERS = {
     "glide_shapes-inpaint": "glide_further",
     "glide_shapes-upsampler": "glide_further",
     "show_attend_tell_shapes": "captioning_looks",
+    "vqvae_shapes-long": "vae_claims",
 }
 
 

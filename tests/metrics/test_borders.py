@@ -37,6 +37,10 @@ FOUND = [Detections(BOX, LABEL, torch.tensor([0.9, 0.8]))]
 OBJECTS = [Truth(BOX, LABEL, FLAGS, torch.tensor([9.0, 9.0]))]
 PANOPTIC = [Segments(IDS, {1: 7, 2: 0})]
 LOGITS = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0))
+SCENES = {
+    "images": shapes.sample(2, seed=0).render(),
+    "scenes": shapes.sample(2, seed=0),
+}
 TOKENS = {"logits": LOGITS, "target": torch.ones(2, 3).long()}
 TOKENS |= {"mask": torch.ones(2, 3).bool()}
 TEXTS = {"candidates": SAID, "references": TRUE}
@@ -93,10 +97,8 @@ GOOD = {
         "loss": lambda: (torch.ones(2, 2) @ torch.ones(2, 1).requires_grad_()).sum()
     },
     "f1.f1": BOTH | {"average": "macro"},
-    "faithfulness.faithfulness": {
-        "images": shapes.sample(2, seed=0).render(),
-        "scenes": shapes.sample(2, seed=0),
-    },
+    "faithfulness.exactly": SCENES,
+    "faithfulness.faithfulness": SCENES,
     "fid.fid": PAIR,
     "fid.frechet_distance": MOMENTS,
     "fid_bias.fid_at_infinity": PAIR | {"sizes": [3, 5], "repeats": 2},
