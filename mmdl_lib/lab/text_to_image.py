@@ -295,7 +295,7 @@ def shares(slug: str = "", found: list[dict] | None = None) -> dict:
     if slug and not own:
         known = sorted({row["slug"] for row in found})
         raise ValueError(f"expected a chapter with rows, one of {known}, got {slug!r}.")
-    bold = "; bold, with a diamond: this chapter's" if own else ""
+    bold = "; bold, with a diamond: this chapter's models" if own else ""
     alt = "; ".join(f"{name} {_spoken(*value)}" for name, value in values.items())
     said = f" Marked: {'; '.join(own)}." if own else ""
     return {

@@ -45,7 +45,8 @@ def test_the_figure_says_in_words_what_it_shows(build):
     html, _ = page(build, gan={"<GAN>": ROW, "DCGAN": ROW | {"seeds": seeds}})
     label = BeautifulSoup(html, "html.parser").find("figure").find("svg")["aria-label"]
     assert "<GAN> 0.6" in label
-    assert "DCGAN 0.003 (0.002 to 0.004)." in label  # a share of 500 pictures has three digits
+    # a share of 500 pictures has three digits
+    assert "DCGAN 0.003 (0.002 to 0.004)." in label
 
 
 def test_nothing_measured_is_said(build):
