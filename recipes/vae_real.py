@@ -1,13 +1,10 @@
 """Train a VAE, VQ-VAE, VQGAN and dVAE, small and equally long, on real pictures.
 
-Command: python recipes/vae_real.py         (all that is missing)
-         python recipes/vae_real.py vae:0   (one model, one seed)
-Expected: about 30 minutes on a quiet core. The clip art is that of recipes/vae.py's
-VQ-VAE; measured is on kinds of things that training has not shown. Sizes and rates are
-those of the shapes world, the dVAE's as in recipes/dalle_table.py; nothing was tuned.
-Numbers of updates were set by a clock, on pilot seed 100: two and a half minutes of a
-core each. No claims stand on them. The values stand in results/vae_real.json, six
-drawings as seed 0 rebuilt them in mmdl_lib/data/_clipart_draws.
+Command: python recipes/vae_real.py  (or one model, one seed, such as vae:0)
+Expected: about 30 minutes on a quiet core. Sizes and rates are those of the shapes
+world, the dVAE's as in recipes/dalle_table.py; numbers of updates were set by a clock
+on pilot seed 100, two and a half minutes each. No claims stand on them. Writes
+results/vae_real.json, and six drawings as seed 0 rebuilt them into mmdl_lib/data.
 """
 
 import math
