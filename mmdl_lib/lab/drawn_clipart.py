@@ -73,12 +73,12 @@ def table(found: dict, shipped: dict) -> list[dict]:
     """What was measured, as rows for readers: one a training.
 
     Args:
-        found: what the recipe keeps.
+        found: what the recipe keeps, of all models or of some.
         shipped: what `recipes/vae.py` measured of its VQ-VAE, with bits.
     """
     runs = {"VQ-VAE of the chapter": shipped}
     for kind, name in NAMES.items():
-        for seed in sorted(found[kind], key=int):
+        for seed in sorted(found.get(kind, {}), key=int):
             runs[f"{name}, seed {seed}"] = found[kind][seed]
     rows = []
     for name, run in runs.items():
