@@ -56,6 +56,7 @@ def test_the_wheel_carries_weights_results_and_demos_and_no_tests(wheel):
     for folder in (
         "weights",
         "data/_clipart",
+        "data/_clipart_draws",
         "data/_emoji_draws",
         "data/_fashion_draws",
         "data/_verses",
