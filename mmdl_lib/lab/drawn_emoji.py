@@ -50,10 +50,13 @@ FILES = {
     "dalle": "emoji_dalle.webp",
     "stackgan": "emoji_stackgan.webp",
     "attngan": "emoji_attngan.webp",
+    "parti": "emoji_parti.webp",
+    "vqgan_clip": "emoji_vqgan_clip.webp",
 }
 RECIPES = dict.fromkeys(FILES, "real_pictures")
 RECIPES |= dict.fromkeys(("gan_int_cls", "dalle"), "emoji_gan_dalle")
 RECIPES |= dict.fromkeys(("stackgan", "attngan"), "emoji_stack_attn")
+RECIPES |= {"parti": "emoji_parti", "vqgan_clip": "emoji_vqgan_clip"}
 FOLDER = Path(emoji.__file__).parent / "_emoji_draws"
 
 

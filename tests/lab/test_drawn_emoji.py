@@ -201,6 +201,22 @@ def test_a_model_of_the_recipe_runs_and_leaves_the_shown_pictures(name, monkeypa
     assert (de.FOLDER / de.FILES[name]).read_bytes() == before
 
 
+def test_parti_draws_with_guidance_and_a_deaf_draw_follows_no_name(monkeypatch):
+    monkeypatch.setenv("MMDL_SMOKE", "1")
+    made, seen = recipe("emoji_parti"), []
+
+    def sample(self, tokens, mask, *, scale, generator):
+        seen.append(scale)
+        return torch.zeros(len(tokens), self.config.grid**2, dtype=torch.long)
+
+    monkeypatch.setattr(made, "STEPS", 1)
+    monkeypatch.setattr(made.Parti, "sample", sample)
+    found = made.once(100)
+    assert {*seen} == {1.5}
+    # a draw that is the same for all names follows none
+    assert found["known"]["own"] == found["known"]["other"]
+
+
 @pytest.mark.parametrize("slug", sorted({*de.RECIPES.values()}))
 def test_all_that_the_recipe_measures_is_stored(slug, monkeypatch):
     monkeypatch.delenv("MMDL_RESULTS")
