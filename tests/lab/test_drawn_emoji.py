@@ -194,7 +194,8 @@ def test_a_model_of_the_recipe_runs_and_leaves_the_shown_pictures(name, monkeypa
     monkeypatch.setenv("MMDL_SMOKE", "1")
     before = (de.FOLDER / de.FILES[name]).read_bytes()
     made = recipe(de.RECIPES[name])
-    assert made.LAB.run([name], debug=True) == 0
+    what = f"{name}:0" if name in made.LAB.groups else name  # one seed is enough
+    assert made.LAB.run([what], debug=True) == 0
     found = results(de.RECIPES[name])[name]
     found = found.get("0", found)  # of a model with several seeds
     assert set(found) >= {"known", "new", "painted", "plain", "params", "minutes"}
