@@ -22,6 +22,7 @@ from mmdl_lib.models.noised_classifier import NoisedClassifier
 from mmdl_lib.pretrained import small
 
 STEPS, ASKED = 400, 48
+LONGER = {"steps": 1200, "first": 50, "pulls": (10, 30)}
 LEVELS = (0, 200, 400, 600, 800, 950)
 PULLS, FREE = (1, 10, 30), (0, 1, 2, 4)
 
@@ -37,7 +38,7 @@ def labeled(n: int, *, seed: int) -> dict[str, Tensor]:
     return {"image": scenes.render(oo.SIDE), "label": labels(scenes)}
 
 
-def trained(seed: int, *, noised: bool) -> NoisedClassifier:
+def trained(seed: int, *, noised: bool, steps: int) -> NoisedClassifier:
     """A classifier that has seen noise of all steps, or none to speak of."""
     torch.manual_seed(seed)
     model = NoisedClassifier.from_preset(oo.WEIGHTS)
@@ -46,7 +47,7 @@ def trained(seed: int, *, noised: bool) -> NoisedClassifier:
         return batch if noised else batch | {"step": torch.zeros(64, dtype=torch.long)}
 
     batches = lab.rows(64, seed, change=change, **labeled(16_000, seed=61_000 + seed))
-    lab.train(model, batches, steps=STEPS, lr=2e-3, seed=seed)
+    lab.train(model, batches, steps=steps, lr=2e-3, seed=seed)
     return model.eval()
 
 
@@ -118,16 +119,27 @@ def drawn(seed: int, *, model=None, clean=False, **how) -> dict:
     return out
 
 
-def guided(seed: int, *, noised: bool) -> dict:
-    """A classifier is trained, and guides the net, which hears no caption itself."""
+def guided(
+    seed: int, *, noised: bool, steps: int = STEPS, first: int = 0, pulls: tuple = PULLS
+) -> dict:
+    """A classifier is trained, and guides the net, which hears no caption itself.
+
+    `first` is added to the seed: a second question gets seeds that no one has seen.
+    """
+    seed = first + seed
     began = time.process_time()
-    model = trained(seed, noised=noised)
+    model = trained(seed, noised=noised, steps=steps)
     out = {"seconds": time.process_time() - began}
     out["named"] = named(model, seed, noised=noised)
     how = {"model": model, "clean": not noised, "scale": 0, "steps": 20}
-    for pull in PULLS:
+    for pull in pulls:
         out[f"scale {pull}"] = drawn(seed, pull_scale=pull, **how)
     return out
+
+
+def again(seed: int) -> dict:
+    """Without a classifier, the requests and noise of the longer trainings."""
+    return drawn(LONGER["first"] + seed, scale=2, steps=20)
 
 
 LAB = lab.Lab(
@@ -136,10 +148,15 @@ LAB = lab.Lab(
         "guided": {
             n: partial(guided, noised=n == "noised") for n in ("noised", "clean")
         },
+        "longer": {
+            "noised": partial(guided, noised=True, **LONGER),
+            "clean": partial(guided, noised=False, **LONGER),
+            "free": again,
+        },
         "free": {f"scale {s}": partial(drawn, scale=s, steps=20) for s in FREE},
     },
     claims=lab.read_claims(__file__),
-    exact={"guided": 6, "free": 6},
+    exact={"guided": 6, "free": 6, "longer": 6},
 )
 
 if __name__ == "__main__":
