@@ -71,19 +71,17 @@ def found(model: NoisedClassifier, x: Tensor, step: Tensor, label: Tensor) -> Te
     return (said == label).all(1).float()
 
 
-def read(image: Tensor, asked) -> dict[str, list]:
-    """What a fixed program sees: one object, the asked one, its place."""
-    rows = {"one": [], "color": [], "shape": [], "right": [], "seen": [], "place": []}
-    for seen, wanted in zip(asked.seen_in(image), asked.things(), strict=True):
-        alone, own = len(seen) == 1, wanted[0]
-        color = alone and seen[0].color == own.color
-        shape = alone and seen[0].shape == own.shape
-        rows["one"].append(alone)
-        rows["color"].append(color)
-        rows["shape"].append(shape)
-        rows["right"].append(color and shape)
-        rows["seen"].append(seen[0].shape if alone else None)
-        rows["place"].append((seen[0].x, seen[0].y) if alone else None)
+def read(image: Tensor, asked) -> list[dict]:
+    """What a fixed program sees in each picture: one object, the asked one?"""
+    rows = []
+    for seen, (own,) in zip(
+        asked.seen_in(oo.larger(image)), asked.things(), strict=True
+    ):
+        one = seen[0] if len(seen) == 1 else None
+        row = {
+            k: one and getattr(one, k) == getattr(own, k) for k in ("color", "shape")
+        }
+        rows.append(row | {"right": all(row.values()), "one": one})
     return rows
 
 
@@ -96,22 +94,20 @@ def drawn(seed: int, *, model=None, clean=False, **how) -> dict:
         log_p = model.log_p(wanted)
         how["pull"] = (lambda x, step: log_p(x, 0 * step)) if clean else log_p
     began = time.process_time()
-    two = [
-        glide.sample(*told, generator=generator(10 * seed + i), **how) for i in (0, 1)
-    ]
-    seconds = (time.process_time() - began) / 2 / len(asked)
-    rows = [read(oo.larger(image), asked) for image in two]
-    out = {
-        key: sum(map(sum, (row[key] for row in rows))) / 2 / len(asked)
-        for key in ("one", "color", "shape", "right")
-    }
-    places = zip(*(row["place"] for row in rows), strict=True)
-    away = [math.dist(*pair) for pair in places if None not in pair]
+    random = [generator(10 * seed + i) for i in (0, 1)]
+    two = [glide.sample(*told, generator=chance, **how) for chance in random]
+    out = {"seconds": (time.process_time() - began) / 2 / len(asked)}
+    pairs = list(zip(*(read(image, asked) for image in two), strict=True))
+    rows = [row for pair in pairs for row in pair]
+    for key in ("one", "color", "shape", "right"):
+        out[key] = sum(bool(row[key]) for row in rows) / len(rows)
+    both = [(a["one"], b["one"]) for a, b in pairs if a["one"] and b["one"]]
+    away = [math.dist((a.x, a.y), (b.x, b.y)) for a, b in both]
     out["away"] = sum(away) / len(away) if away else None
-    counts = torch.tensor([sum(row["seen"].count(s) for row in rows) for s in SHAPES])
-    share = counts / counts.sum().clamp(min=1)
+    shape = [SHAPES.index(row["one"].shape) for row in rows if row["one"]]
+    share = torch.tensor(shape).bincount(minlength=8) / max(len(shape), 1)
     out["shapes"] = torch.special.entr(share).sum().exp().item()
-    out |= {"apart": (two[0] - two[1]).abs().mean().item(), "seconds": seconds}
+    out["apart"] = (two[0] - two[1]).abs().mean().item()
     if model is not None:
         zero = torch.zeros(len(asked), dtype=torch.long)
         sure = [found(model, x.clamp(-1, 1), zero, wanted).mean().item() for x in two]
