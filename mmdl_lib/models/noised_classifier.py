@@ -7,7 +7,8 @@
 
 **Symbols**
 - `x (b, 3, h, w)` = x_t; `step (b,)` = t - 1
-- `label (b, f)` = y: a class for each of f things, such as color and shape; -1: not told
+- `label (b, f)` = y: a class for each of f things, such as color and shape; or -1: not
+  told
 - `log_p` = log p(y | x_t)
 
 **Start**

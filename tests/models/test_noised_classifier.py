@@ -62,7 +62,7 @@ def test_the_slope_of_log_p_is_that_of_finite_differences():
 
 
 def test_what_is_drawn_moves_up_that_slope_by_the_formula():
-    """The noise said loses spread x scale x slope, by finite differences, pixel-wise."""
+    """The noise said loses spread x scale x slope, by finite differences."""
     model, batch = make().double(), batch_of(make(), 2)
     process, x, step = model.diffusion, batch["image"].double(), torch.tensor([9, 30])
     pull, h, at = model.log_p(batch["label"]), 1e-4, (1, 4, 2)
@@ -129,5 +129,7 @@ def test_the_loss_is_minus_log_p_of_the_noisy_picture():
     noise = torch.randn(batch["image"].shape, generator=generator(7))
     x = model.diffusion.q_sample(batch["image"], batch["step"], noise)
     scores = [part.log_softmax(1) for part in model(x, batch["step"])]
-    own = [s.gather(1, y[:, None]) for s, y in zip(scores, batch["label"].T)]
+    own = [
+        s.gather(1, y[:, None]) for s, y in zip(scores, batch["label"].T, strict=True)
+    ]
     assert torch.allclose(got, -sum(own).mean(), atol=1e-6)
