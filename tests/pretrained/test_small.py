@@ -181,6 +181,7 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared |= {"up_down": "captioning", "dcgan": "gan", "stackgan": "gan_int_cls"}
     shared |= {"attngan": "gan_int_cls", "vqvae": "vae", "vqgan": "vae"}
     shared |= {"dvae": "dalle", "ddpm": "glide", "noised_clip": "glide"}
+    shared |= {"noised_classifier": "glide"}
     shared |= {"dalle2_prior": "dalle2", "parti": "imagen"}
     shared |= {"multimodal_skipgram": "grounded_space"}
     shared |= {"bovw_svd": "concat_fusion"}
