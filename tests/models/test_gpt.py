@@ -236,6 +236,16 @@ def test_the_loss_counts_real_and_scored_tokens_and_never_the_first():
     assert torch.allclose(loss(scored=scored), nats[[0, 2], 4].mean())
 
 
+def test_where_nothing_is_scored_there_is_no_loss():
+    model, tokens = make(), texts()
+    batch = {"tokens": tokens, "mask": torch.ones_like(tokens, dtype=torch.bool)}
+    first = torch.arange(12).expand(3, 12) == 0  # nobody predicts it
+    one = {"tokens": tokens[:, :1], "mask": batch["mask"][:, :1]}
+    for bad in (batch | {"scored": first}, batch | {"mask": first}, one):
+        with pytest.raises(ValueError, match="scored .* at least one True, got none"):
+            model.loss(bad)
+
+
 def test_the_tied_matrix_learns_from_both_ends():
     model, tokens = make(), texts()
     tokens[tokens == 9] = 8
