@@ -38,8 +38,7 @@ def _kind(value) -> str:
     if isinstance(value, Tensor):
         kind = str(value.dtype).removeprefix("torch.")
         return f"{kind} of shape {tuple(value.shape)}"
-    words = " ".join(repr(value).split())
-    return f"{type(value).__name__} {words:.60}"
+    return f"{type(value).__name__} {' '.join(repr(value).split()):.60}"
 
 
 def _require_tensor(name: str, value) -> None:
@@ -207,6 +206,13 @@ def check_flags(name: str, flags: Tensor, shape: Sequence[int] | None = None) ->
         )
 
 
+def check_some(name: str, flags: Tensor) -> None:
+    """A loss that nothing enters would be 0 / 0: at least one flag has to be true."""
+    check_flags(name, flags)
+    if flags.numel() == 0 or _readable(flags) and not flags.any():
+        raise ValueError(f"{name} expected at least one True, got none.")
+
+
 def check_mask(
     mask: Tensor, *, name: str = "mask", shape: Sequence[int] | None = None
 ) -> None:
@@ -228,10 +234,9 @@ def check_mask(
         raise ValueError(f"{name} expected a real token in each row, got none.")
     if not _readable(mask):
         return
-    empty = ~mask.any(1)
     # a real token behind padding
-    late = (mask[:, 1:] & ~mask[:, :-1]).any(1)
-    empty, late = torch.stack([empty.sum(), late.sum()]).tolist()
+    late = (mask[:, 1:] & ~mask[:, :-1]).any(1).sum()
+    empty, late = torch.stack([(~mask.any(1)).sum(), late]).tolist()
     if empty:
         raise ValueError(
             f"{name} expected a real token in each row, got {empty} of padding only."
@@ -277,8 +282,7 @@ def check_items(name: str, items, kind: type, *, least: int = 1) -> None:
         ValueError: no list, such as a bare string; too few; something of another kind.
     """
     what = "strings" if kind is str else kind.__name__
-    lone = isinstance(items, str | kind)
-    if lone or not isinstance(items, Sequence):
+    if isinstance(items, str | kind) or not isinstance(items, Sequence):
         raise ValueError(f"{name} expected a list of {what}, got {_kind(items)}.")
     for item in items:
         if not isinstance(item, kind):
@@ -384,10 +388,9 @@ def check_number(
         Traceback (most recent call last):
         ValueError: k expected a whole number from 1 up, got 0.
     """
-    kind = Integral if whole else Real
-    good = isinstance(value, kind) and not isinstance(value, bool)
-    good = good and math.isfinite(value) and low <= value <= high
-    if good and (above is None or value > above):
+    good = isinstance(value, Integral if whole else Real)
+    good = good and not isinstance(value, bool) and math.isfinite(value)
+    if good and low <= value <= high and (above is None or value > above):
         return
     limits = [] if above is None else [f"above {above}"]
     limits += [f"from {low}"] if low > -math.inf else []

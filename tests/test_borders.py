@@ -55,6 +55,15 @@ def test_flags_are_bool_and_nothing_else(flags, words):
     borders.check_flags("crowd", torch.tensor([True, False]), (2,))
 
 
+def test_of_what_is_counted_one_has_to_be_true():
+    borders.check_some("scored", torch.tensor([[False, True]]))
+    for flags in (torch.zeros(2, 3).bool(), torch.ones(2, 0).bool()):
+        with pytest.raises(ValueError, match="scored expected at least one True, got"):
+            borders.check_some("scored", flags)
+    with pytest.raises(ValueError, match="scored expected bool, got int64"):
+        borders.check_some("scored", torch.tensor([0, 1]))
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
@@ -170,6 +179,7 @@ def test_an_image_is_read_once(monkeypatch):
         lambda: borders.check_mask(torch.ones(2, 3).bool()),
         lambda: borders.check_labels("labels", torch.zeros(3).long(), 4),
         lambda: borders.check_finite("x", torch.zeros(3)),
+        lambda: borders.check_some("scored", torch.ones(3).bool()),
     ):
         reads.clear()
         check()

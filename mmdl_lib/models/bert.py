@@ -36,7 +36,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_flags, check_integers, check_mask, check_number
+from mmdl_lib.borders import (
+    check_flags,
+    check_integers,
+    check_mask,
+    check_number,
+    check_some,
+)
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.nn import LearnedPositions, PostNormBlock, Transformer
 
@@ -285,7 +291,8 @@ class BERT(Model):
                 the second text follows, 1 where it is a random one.
 
         Raises:
-            ValueError: as `encode_text`.
+            ValueError: as `encode_text`; or no row has a word. (A row of frames only is
+                left out of the mean; each other row hides one word at least.)
         """
         config, tokens, mask = self.config, batch["tokens"], batch["mask"]
         check_integers("tokens", tokens, 0, config.vocab - 1)
@@ -295,7 +302,9 @@ class BERT(Model):
             "mask_token": config.mask_token,
             "generator": generator,
         }
-        read, chosen = hide(tokens, self.words(tokens, mask), **names)
+        words = self.words(tokens, mask)
+        check_some("tokens that may be hidden", words)
+        read, chosen = hide(tokens, words, **names)
         with seeded(generator):
             x = self.hidden(read, mask, batch.get("segments"))
             pooled = self.drop(torch.tanh(self.pool(x[:, 0])))

@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_integers, check_mask, check_number
+from mmdl_lib.borders import check_integers, check_mask, check_number, check_some
 from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import Transformer, decode
 from mmdl_lib.nn.positions import LearnedPositions
@@ -189,13 +189,15 @@ class GPT(Model):
             generator: not used: nothing is random.
 
         Raises:
-            ValueError: an unknown token, padding in front of real ones, too many.
+            ValueError: an unknown token, padding in front of real ones, too many, or
+                nothing whose prediction counts.
         """
         tokens, counts = batch["tokens"], batch["mask"]
         check_integers("tokens", tokens, 0, self.config.vocab - 1)
         check_mask(counts, shape=tokens.shape)
         if "scored" in batch:
             counts = counts & batch["scored"]
+        check_some("what is scored behind the first token", counts[:, 1:])
         logits, counts = self(tokens[:, :-1]), counts[:, 1:]
         nats = F.cross_entropy(logits.mT, tokens[:, 1:], reduction="none")
         return {"loss": (nats * counts).sum() / counts.sum()}

@@ -35,7 +35,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_integers, check_mask, check_same_length
+from mmdl_lib.borders import check_integers, check_mask, check_same_length, check_some
 from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import decode
 
@@ -191,6 +191,7 @@ def word_loss(
     """Mean -log p of each real token given those before it, in nats; start is given."""
     # the last position has nothing to predict; to cut it off would copy all logits
     target, real = F.pad(tokens[:, 1:], (0, 1)), F.pad(mask[:, 1:], (0, 1))
+    check_some("mask behind the start", real)
     nats = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
     # not nats * real: NaN at padding would stay
     return nats.where(real.flatten(), 0.0).sum() / real.sum()

@@ -31,7 +31,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_choice, check_integers, check_mask, check_number
+from mmdl_lib.borders import (
+    check_choice,
+    check_integers,
+    check_mask,
+    check_number,
+    check_some,
+)
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.nn import Cache, MultiHeadAttention, RelativeBias, decode
 
@@ -320,7 +326,11 @@ class T5(Model):
 
         Args:
             batch: `tokens`, `mask`, `target (b, u)`, `target_mask`.
+
+        Raises:
+            ValueError: as the forward pass, or a target without a real token.
         """
+        check_some("target_mask", batch["target_mask"])
         with seeded(generator):
             logits = self(batch["tokens"], batch["mask"], batch["target"])
         each = F.cross_entropy(logits.mT, batch["target"], reduction="none")

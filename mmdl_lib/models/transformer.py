@@ -40,6 +40,7 @@ from mmdl_lib.borders import (
     check_mask,
     check_number,
     check_same_length,
+    check_some,
 )
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.nn import PostNormBlock, sinusoidal
@@ -229,6 +230,7 @@ class Transformer(Model):
         """
         tokens, mask = batch["tokens"], batch["mask"]
         source = batch["source"], batch["source_mask"]
+        check_some("mask behind the start", mask[:, 1:])
         with seeded(generator):
             logits = self.logits(tokens[:, :-1], mask[:, :-1], *source)
         log_p, target, real = logits.log_softmax(-1), tokens[:, 1:], mask[:, 1:]

@@ -110,6 +110,19 @@ def test_only_chosen_words_count_in_the_loss(monkeypatch):
     assert not torch.allclose(model.loss(data | {"tokens": wrong})["words"], want)
 
 
+def test_rows_of_frames_only_are_left_out_and_a_batch_of_them_is_refused():
+    model, data = make(), batch(make())
+    data["tokens"][1, 0], data["tokens"][1, 1:] = 2, 3
+    words = model.words(data["tokens"], data["mask"])
+    assert words.any(1).tolist().count(False) == 1
+    loss = model.loss(data, generator=generator(0))["words"]
+    loss.backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    only = {name: x[1:2] for name, x in data.items()}
+    with pytest.raises(ValueError, match="may be hidden expected at least one True"):
+        model.loss(only)
+
+
 @torch.no_grad()
 def test_the_pair_is_judged_by_the_first_token_and_0_means_that_it_follows():
     model = make()

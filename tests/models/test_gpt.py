@@ -6,10 +6,12 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
+from accelerate import Accelerator
 
 from mmdl_lib.core import generator
 from mmdl_lib.models.gpt import GPT, GPTConfig
 from mmdl_lib.nn import decode
+from mmdl_lib.train.phases import Phase
 
 PRESETS = ("tiny", "tiny-post")
 tiny = pytest.mark.parametrize("preset", PRESETS)
@@ -236,6 +238,16 @@ def test_the_loss_counts_real_and_scored_tokens_and_never_the_first():
     assert torch.allclose(loss(scored=scored), nats[[0, 2], 4].mean())
 
 
+def test_where_nothing_is_scored_there_is_no_loss():
+    model, tokens = make(), texts()
+    batch = {"tokens": tokens, "mask": torch.ones_like(tokens, dtype=torch.bool)}
+    first = torch.arange(12).expand(3, 12) == 0  # nobody predicts it
+    one = {"tokens": tokens[:, :1], "mask": batch["mask"][:, :1]}
+    for bad in (batch | {"scored": first}, batch | {"mask": first}, one):
+        with pytest.raises(ValueError, match="scored .* at least one True, got none"):
+            model.loss(bad)
+
+
 def test_the_tied_matrix_learns_from_both_ends():
     model, tokens = make(), texts()
     tokens[tokens == 9] = 8
@@ -243,6 +255,20 @@ def test_the_tied_matrix_learns_from_both_ends():
     model.loss({"tokens": tokens, "mask": mask})["loss"].backward()
     # token 9 is never read and never right, and is told so by the head
     assert model.tokens.weight.grad[9].abs().max() > 1e-5
+
+
+def test_the_tied_matrix_decays_once():
+    model = make()
+    accelerator = Accelerator(cpu=True)
+    how = {"lr": 0.1, "weight_decay": 0.5, "optimizer": torch.optim.AdamW}
+    phase, before = Phase(model, "main", accelerator, **how), model.state_dict()
+    before = {name: x.clone() for name, x in before.items()}
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    phase.optimizer.step()  # without a gradient only the decay is left
+    for name, x in model.state_dict().items():
+        share = 0.95 if x.ndim > 1 else 1.0
+        assert torch.allclose(x, share * before[name], atol=1e-7), name
 
 
 def test_a_low_temperature_a_k_of_one_and_a_tiny_p_are_greedy():

@@ -86,6 +86,15 @@ def test_the_loss_is_the_mean_over_real_words_of_minus_log_p():
     assert torch.allclose(model.loss(batch)["loss"], torch.stack(said).mean())
 
 
+def test_a_target_of_starts_only_is_refused():
+    model = make()
+    batch = batch_of(model)
+    first = torch.arange(batch["mask"].shape[1]) == 0
+    only = batch | {"mask": first.expand_as(batch["mask"])}
+    with pytest.raises(ValueError, match="behind the start expected at least one True"):
+        model.loss(only)
+
+
 def test_a_row_backwards_keeps_its_padding_behind():
     mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]).bool()
     x = torch.tensor([[4, 5, 6, 0, 0], [1, 2, 3, 4, 5]])

@@ -193,6 +193,18 @@ def test_a_later_word_of_the_target_does_not_change_earlier_logits():
             assert not torch.allclose(after[:, t:], before[:, t:], atol=1e-4)
 
 
+def test_a_target_without_a_real_token_is_refused():
+    model = make()
+    data = batch(model)
+    nothing = torch.zeros_like(data["target_mask"])
+    with pytest.raises(ValueError, match="target_mask expected at least one True"):
+        model.loss(data | {"target_mask": nothing})
+    nothing[1, 0] = True  # the other rows are left out
+    one = {name: x[1:2] for name, x in data.items()} | {"target_mask": nothing[1:2]}
+    found = model.loss(data | {"target_mask": nothing})["loss"]
+    assert torch.allclose(found, model.loss(one)["loss"], atol=1e-5)
+
+
 @torch.no_grad()
 def test_padding_of_inputs_and_targets_moves_neither_logits_nor_loss():
     model = make()

@@ -179,6 +179,13 @@ def test_the_loss_predicts_each_next_token_and_leaves_padding_out():
     assert model.loss(batch)["nats"].item() == pytest.approx(total / count, abs=1e-4)
 
 
+def test_a_target_of_starts_only_is_refused():
+    model, batch = make(), batch_of()
+    only = batch | {"mask": (torch.arange(7) == 0).expand(4, 7)}
+    with pytest.raises(ValueError, match="behind the start expected at least one True"):
+        model.loss(only)
+
+
 def test_smoothing_is_that_of_torch_and_not_that_of_the_annotated_transformer():
     logits = 3 * torch.randn(50, 11, generator=generator(0))
     target = torch.randint(11, (50,), generator=generator(1))
