@@ -230,10 +230,10 @@ class Transformer(Model):
         """
         tokens, mask = batch["tokens"], batch["mask"]
         source = batch["source"], batch["source_mask"]
-        check_some("mask behind the start", mask[:, 1:])
         with seeded(generator):
             logits = self.logits(tokens[:, :-1], mask[:, :-1], *source)
         log_p, target, real = logits.log_softmax(-1), tokens[:, 1:], mask[:, 1:]
+        check_some("mask behind the start", real)
         found = {"loss": self.config.smoothing, "nats": 0.0}
         return {
             name: (smoothed_nats(log_p, target, smoothing=e) * real).sum() / real.sum()
