@@ -1,8 +1,7 @@
 """Parti: a picture as a translation of its caption, token by token.
 
 **Paper** Yu, Xu, Koh, Luong, Baid, Wang, et al., "Scaling Autoregressive Models for
-Content-Rich Text-to-Image Generation", TMLR 2022, arXiv 2206.10789. The codes: Yu et
-al., "Vector-quantized Image Modeling with Improved VQGAN", ICLR 2022, 2110.04627.
+Content-Rich Text-to-Image Generation", TMLR 2022, arXiv 2206.10789.
 
 **Book** `sec-imagen`
 
@@ -11,7 +10,6 @@ al., "Vector-quantized Image Modeling with Improved VQGAN", ICLR 2022, 2110.0462
   in reading order, n = grid x grid
 - `memory (b, t, d)` what the encoder makes of the caption
 - `scores (b, n, k)`, logits: row i is about code i
-- `z (..., d)` of the codebook: a vector of the picture's encoder
 
 **Start**
 - As `dalle`: matrices normal, 0.02, biases zero.
@@ -21,10 +19,9 @@ al., "Vector-quantized Image Modeling with Improved VQGAN", ICLR 2022, 2110.0462
 - Words are not pieces of words; each picture place has a vector for its row and one
   for its column. Rows and columns of the paper's net could not be checked.
 - The printed 350 M, 750 M, 3 B and 20 B are the blocks; tables and heads come on top.
-- Our pictures have the codes of a `dvae` or `vqvae`. ViT-VQGAN's codebook is here
-  (`NormedCodebook`), its Transformer and its losses are not.
+- Our pictures have the codes of a `dvae`, a `vqvae` or a small `vit_vqgan`.
 
-**Builds on** `dalle`, `vqvae` (the codebook)
+**Builds on** `dalle`, `vit_vqgan` (the codes)
 """
 
 from dataclasses import dataclass
@@ -39,68 +36,8 @@ from torch import Tensor, nn
 from mmdl_lib.borders import check_integers, check_mask, check_number
 from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import Transformer, decode
-from mmdl_lib.nn.codebook import Codebook
 from mmdl_lib.nn.positions import LearnedPositions
 from mmdl_lib.nn.transformer import BlockCache
-
-
-class NormedCodebook(nn.Module):
-    """Codes of ViT-VQGAN: looked up in few dimensions, and by direction only.
-
-    Two changes to the VQ-VAE's: a vector is first projected to a short one
-    (factorized), and both it and the codes are scaled to length one (l2-normalized), so
-    that the nearest code is that of the largest cosine.
-
-    Args:
-        size: number of codes.
-        width: of the vectors, d.
-        short: of the lookup.
-
-    Example:
-        >>> book = NormedCodebook(16, 12, 4)
-        >>> q, index = book(torch.randn(2, 3, 3, 12))
-        >>> q.shape, index.shape
-        (torch.Size([2, 3, 3, 12]), torch.Size([2, 3, 3]))
-
-    Source: Yu et al. 2022 (2110.04627), section 3.2.
-    """
-
-    def __init__(self, size: int, width: int, short: int):
-        super().__init__()
-        self.down = nn.Linear(width, short, bias=False)
-        self.up = nn.Linear(short, width, bias=False)
-        self.book = Codebook(size, short, spread=1.0)
-
-    def directions(self, z: Float[Tensor, "... d"]) -> Float[Tensor, "... s"]:
-        """Short vectors of length one."""
-        return F.normalize(self.down(z), dim=-1)
-
-    def look(self, index: Int[Tensor, "..."]) -> Float[Tensor, "... d"]:
-        """What the decoder reads for these codes."""
-        return self.up(F.normalize(self.book.look(index), dim=-1))
-
-    def nearest(self, z: Float[Tensor, "... d"]) -> Int[Tensor, "..."]:
-        """Number of the code with the largest cosine."""
-        cosine = self.directions(z) @ F.normalize(self.book.codes, dim=-1).T
-        return cosine.argmax(-1)
-
-    def forward(self, z: Float[Tensor, "... d"]):
-        """What the decoder reads, with z's gradient (straight through), and codes."""
-        index, short = self.nearest(z), self.directions(z)
-        code = F.normalize(F.embedding(index, self.book.codes), dim=-1)
-        return self.up(short + (code - short).detach()), index
-
-    def loss(
-        self,
-        z: Float[Tensor, "... d"],
-        index: Int[Tensor, "..."],
-        commitment: float = 0.25,
-    ) -> Float[Tensor, ""]:
-        """Codes go to the directions, and `commitment` times as much the other way."""
-        short = self.directions(z)
-        code = F.normalize(F.embedding(index, self.book.codes), dim=-1)
-        to_codes = (short.detach() - code).square().mean()
-        return to_codes + commitment * (short - code.detach()).square().mean()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from mmdl_lib.core import generator
-from mmdl_lib.models.parti import NormedCodebook, Parti, PartiConfig
+from mmdl_lib.models.parti import Parti, PartiConfig
+from mmdl_lib.models.vit_vqgan import NormedCodebook
 
 
 def make(**changes):

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from vector_quantize_pytorch import VectorQuantize
 
 from mmdl_lib.core import generator
-from mmdl_lib.models.parti import NormedCodebook, Parti
+from mmdl_lib.models.parti import Parti
+from mmdl_lib.models.vit_vqgan import NormedCodebook
 
 
 def copied():
@@ -79,7 +80,7 @@ def test_a_known_codebook_agrees_on_normed_codes(agree):
     peer._codebook.embed.copy_(codes[None])
     z = 3 * torch.randn(2, 50, 12, generator=generator(1))
     q, index, _ = peer(book.down(z))
-    names = {"ours": "mmdl_lib.models.parti.NormedCodebook"}
+    names = {"ours": "mmdl_lib.models.vit_vqgan.NormedCodebook"}
     names |= {"package": "vector-quantize-pytorch", "reference": "its cosine codebook"}
     mine, ours = book(z)
     agree("numbers of codes", ours.tolist(), index.tolist(), tolerance=0, **names)
