@@ -1,4 +1,4 @@
-"""Parti: codes by direction, a cache, guidance on logits, counts of four sizes."""
+"""Parti: a cache, guidance on logits, counts of four sizes."""
 
 import pytest
 import torch
@@ -6,7 +6,6 @@ import torch.nn.functional as F
 
 from mmdl_lib.core import generator
 from mmdl_lib.models.parti import Parti, PartiConfig
-from mmdl_lib.models.vit_vqgan import NormedCodebook
 
 
 def make(**changes):
@@ -23,55 +22,6 @@ def batch_of(model, n=4):
 
 def scores(model, batch, **how):
     return model.scores(batch["tokens"], batch["mask"], batch["codes"], **how)
-
-
-# the codebook
-
-
-def test_codes_do_not_depend_on_the_length_of_a_vector():
-    torch.manual_seed(0)
-    book = NormedCodebook(32, 12, 4)
-    z = torch.randn(50, 12, generator=generator(1))
-    length = torch.rand(50, 1, generator=generator(2)) * 9 + 0.1
-    assert torch.equal(book.nearest(z), book.nearest(length * z))
-    assert torch.allclose(book(z)[0], book(length * z)[0], atol=1e-5)
-    # codes of another length are the same codes
-    before = book.nearest(z)
-    book.book.codes.data *= torch.rand(32, 1, generator=generator(3)) * 9 + 0.1
-    assert torch.equal(book.nearest(z), before)
-    # the plain codebook does depend on it
-    short = book.down(z)
-    assert not torch.equal(book.book.nearest(short), book.book.nearest(9 * short))
-
-
-def test_the_nearest_direction_is_that_of_the_smallest_distance_on_the_sphere():
-    torch.manual_seed(0)
-    book = NormedCodebook(32, 12, 4)
-    z = torch.randn(50, 12, generator=generator(1))
-    one = book.directions(z)
-    assert torch.allclose(one.norm(dim=1), torch.ones(50), atol=1e-6)
-    distance = torch.cdist(one, F.normalize(book.book.codes, dim=1))
-    assert torch.equal(book.nearest(z), distance.argmin(1))
-    q, index = book(z)
-    assert torch.allclose(q, book.look(index), atol=1e-6)
-
-
-def test_the_lookup_lets_the_gradient_through_and_its_loss_moves_both_sides():
-    torch.manual_seed(0)
-    book = NormedCodebook(8, 12, 4)
-    z = torch.randn(5, 12, generator=generator(1), requires_grad=True)
-    q, index = book(z)
-    q.square().sum().backward()
-    assert z.grad.abs().sum() > 0 and book.book.codes.grad is None
-    loss = book.loss(z, index, commitment=0.25)
-    one, code = book.directions(z), F.normalize(book.book.codes[index], dim=1)
-    assert torch.isclose(loss, 1.25 * (one - code).square().mean())
-    loss.backward()
-    assert book.book.codes.grad.abs().sum() > 0
-    # without commitment the encoder's side gets nothing
-    z.grad = None
-    book.loss(z, index, commitment=0.0).backward()
-    assert z.grad is None or z.grad.abs().sum() == 0
 
 
 # who sees what
