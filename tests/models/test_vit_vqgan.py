@@ -207,7 +207,7 @@ def test_bad_input_is_refused_in_one_sentence():
     with pytest.raises(ValueError, match="codes"):
         model.decode(torch.full((1, 16), 16))
     with pytest.raises(ValueError, match="tokens"):
-        model.from_tokens(torch.zeros(1, 4, 4))
+        model.from_tokens(torch.full((1, 4, 4), -1))
     with pytest.raises(ValueError, match="image"):
         model.tokens(torch.zeros(1, 3, 16, 16))
     with pytest.raises(ValueError):
