@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from mmdl_lib.core import generator
 from mmdl_lib.models.vit_vqgan import NormedCodebook, PlainCodebook, ViTVQGAN
+from mmdl_lib.models.vqgan import hinge_loss
 from mmdl_lib.nn.codebook import codebook_loss, commitment_loss
 
 
@@ -164,7 +165,22 @@ def test_the_loss_is_the_weighted_sum_of_its_terms():
     z = model.vectors(image)
     q, index = model.codebook(z)
     assert torch.isclose(terms["codes"], model.codebook.loss(z, index, 0.5))
-    assert torch.isclose(terms["rebuilt"], (model.decoded(q) - image).square().mean())
+    rebuilt = model.decoded(q)
+    assert torch.isclose(terms["rebuilt"], (rebuilt - image).square().mean())
+    assert torch.isclose(terms["fooled"], -model.discriminator(rebuilt).mean())
+
+
+def test_the_judge_tells_pictures_from_rebuilt_ones():
+    model = make()
+    real = batch_of(model)["image"]
+    for weight in model.discriminator.parameters():
+        weight.data *= 3  # loud enough that the two sides differ
+    with torch.no_grad():
+        fake = model.decoded(model.codebook(model.vectors(real))[0])
+        said = hinge_loss(model.discriminator(real), model.discriminator(fake))
+        swapped = hinge_loss(model.discriminator(fake), model.discriminator(real))
+    got = model.loss(batch_of(model), phase="discriminator")["loss"]
+    assert torch.isclose(got, said) and not torch.isclose(got, swapped, atol=1e-3)
 
 
 def test_before_the_start_the_players_train_as_if_there_were_no_adversary():
