@@ -189,8 +189,10 @@ def test_before_the_start_the_players_train_as_if_there_were_no_adversary():
     assert all(torch.equal(a, b) for a, b in pairs)
     assert all(g.abs().sum() == 0 for g in learned(late, "discriminator")[0])
     for step in range(2):
+        assert late.counts() == 0
         late.after_step(step, phase="discriminator")
         late.after_step(step, phase="generator")
+    assert late.begun == 2
     pairs = zip(learned(late)[0], learned(silent)[0], strict=True)
     assert not all(torch.equal(a, b) for a, b in pairs)
     assert any(g.abs().sum() > 0 for g in learned(late, "discriminator")[0])
