@@ -3,7 +3,7 @@
 **Paper** Yu, Li, Koh, Zhang, Pang, Qin, et al., "Vector-quantized Image Modeling with
 Improved VQGAN", ICLR 2022, arXiv 2110.04627.
 
-**Book** `sec-vit_vqgan`
+**Book** `sec-imagen`
 
 **Symbols**
 - `image (b, c, h, w)` = x; `vectors (b, n, m, d)` = z_e(x), one for each patch

@@ -183,6 +183,7 @@ def test_missing_weights_name_the_recipe_of_their_chapter(slug):
     shared |= {"dvae": "dalle", "ddpm": "glide", "noised_clip": "glide"}
     shared |= {"noised_classifier": "glide"}
     shared |= {"dalle2_prior": "dalle2", "parti": "imagen"}
+    shared |= {"vit_vqgan": "imagen"}
     shared |= {"multimodal_skipgram": "grounded_space"}
     shared |= {"bovw_svd": "concat_fusion"}
     shared |= dict.fromkeys(["autoencoder_kl", "vqgan_clip"], "latent_diffusion")
