@@ -5,9 +5,8 @@ Command: python recipes/vit_vqgan.py               (all that is missing)
 Expected: about eight minutes on a quiet core. Sizes were set before anything was
 trained, numbers of steps by a clock: the net of one large object sees 22,400 pictures,
 half as many as the chapter's dVAE. The rate, and that codes begin at places of the
-data, were chosen on pilot seed 100. No claims stand on it: those on its codes are in
-recipes/vit_vqgan_claims.py. The values stand in results/vit_vqgan.json, the weights in
-mmdl_lib/weights.
+data, were chosen on pilot seed 100. No claims stand on it. The values stand in
+results/vit_vqgan.json, the weights in mmdl_lib/weights.
 """
 
 import time
