@@ -51,12 +51,14 @@ FILES = {
     "stackgan": "emoji_stackgan.webp",
     "attngan": "emoji_attngan.webp",
     "parti": "emoji_parti.webp",
+    "parti_vit": "emoji_parti_vit.webp",
     "vqgan_clip": "emoji_vqgan_clip.webp",
 }
 RECIPES = dict.fromkeys(FILES, "real_pictures")
 RECIPES |= dict.fromkeys(("gan_int_cls", "dalle"), "emoji_gan_dalle")
 RECIPES |= dict.fromkeys(("stackgan", "attngan"), "emoji_stack_attn")
 RECIPES |= {"parti": "emoji_parti", "vqgan_clip": "emoji_vqgan_clip"}
+RECIPES |= {"parti_vit": "emoji_parti_vit"}
 FOLDER = Path(emoji.__file__).parent / "_emoji_draws"
 
 
