@@ -11,7 +11,7 @@ Improved VQGAN", ICLR 2022, arXiv 2110.04627.
 - `short`: numbers of a vector in the lookup
 
 **Start**
-- Matrices Xavier uniform, biases zero, positions normal, 0.02; codes uniform,
+- As PyTorch does; positions normal, 0.02; codes uniform,
   or at vectors of pictures (`begin`).
 
 **Differs from the paper**
@@ -158,8 +158,8 @@ class ViTVQGANConfig(Config):
 
 
 def _small(**changes) -> ViTVQGANConfig:
-    sizes = {"image_size": 16, "patch": 2, "width": 64, "depth": 2, "heads": 2}
-    sizes |= {"codes": 256, "short": 8, "start": 300}
+    sizes = {"image_size": 16, "patch": 2, "width": 64, "depth": 2, "heads": 4}
+    sizes |= {"codes": 256, "short": 8, "start": 1000}
     return ViTVQGANConfig(**sizes | {"disc_width": 32, "disc_layers": 1} | changes)
 
 
@@ -178,7 +178,7 @@ class ViTVQGAN(Model):
         "tiny": _small(**_tiny),
         "tiny, plain": _small(**_tiny, normed=False),
         "large-object": _small(),
-        "clipart": _small(image_size=32, patch=4, width=96, depth=3, heads=3),
+        "clipart": _small(image_size=32, patch=4, width=96, depth=2, heads=4),
     }
     STAGES = (("discriminator", "generator"),)
     LEARNED = {"discriminator": None, "generator": None}
@@ -205,11 +205,6 @@ class ViTVQGAN(Model):
         self.decoder = Transformer(c.width, c.depth, c.heads)
         self.norm_write = nn.LayerNorm(c.width)
         self.paint = nn.Linear(c.width, pixels)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
         sizes = {"width": c.disc_width, "layers": c.disc_layers}
         self.discriminator = Patches(c.channels, **sizes)
         self.register_buffer("begun", torch.zeros((), dtype=torch.long))
