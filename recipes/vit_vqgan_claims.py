@@ -15,13 +15,15 @@ import torch
 
 from mmdl_lib import lab
 from mmdl_lib.core import generator
+from mmdl_lib.data.shapes import to_float
+from mmdl_lib.lab import autoencoding as ae
 from mmdl_lib.lab import frozen as fz
 from mmdl_lib.lab import one_object as oo
 from mmdl_lib.models.vit_vqgan import ViTVQGAN
 from mmdl_lib.pretrained import small
 
-PICTURES, PROMPTS, RATE = 8000, 96, 2e-3
-STEPS = {"book": 150, "parti": 350}
+PICTURES, PROMPTS, RATE, SCALE = 8000, 96, 1e-3, 1.5
+STEPS = {"book": 200, "parti": 400}
 SLUGS = {"ViT-VQGAN": "vit_vqgan", "dVAE": "dvae"}
 
 
@@ -33,7 +35,8 @@ def parti(seed: int, *, name: str) -> dict:
     asked = fz.asked(lab.short(PROMPTS, least=8), seed=11_000 + seed)
     found = {"nats": fz.nats(net, asked, stage)}
     found["untaught"] = fz.nats(net, asked, stage, shuffled=True)
-    image = oo.drawn(net, stage, oo.texts(asked), generator=generator(seed))
+    how = {"scale": SCALE, "generator": generator(seed)}
+    image = oo.drawn(net, stage, oo.texts(asked), **how)
     right, color = oo.right(oo.larger(image), asked)
     found |= {"right": right.mean().item(), "color": color.mean().item()}
     kept = stage.decode(oo.encoded(stage, asked.render(oo.SIDE))).detach()
@@ -41,12 +44,14 @@ def parti(seed: int, *, name: str) -> dict:
 
 
 def book(seed: int, *, normed: bool) -> dict:
-    """A short training with one codebook or the other, from random codes, without
-    features and adversary."""
+    """A short training with one codebook or the other, its codes begun at the data,
+    without an adversary."""
     image = oo.sample(lab.short(4000, least=200), seed=1000 + seed).render(oo.SIDE)
     torch.manual_seed(seed)
     changes = {"normed": normed, "adversarial": 0.0}
     model = ViTVQGAN(replace(ViTVQGAN.PRESETS["large-object"], **changes))
+    model.perceive_with(lambda x: ae.perception(oo.larger(x)))
+    model.begin(to_float(image[:100]), generator=generator(seed))
     how = {"lr": RATE, "seed": seed, "schedule": oo.held}
     lab.train(model, lab.rows(32, seed, image=image), steps=STEPS["book"], **how)
     return oo.reconstruction(model.eval(), seed=2000 + seed)
@@ -62,6 +67,7 @@ LAB = lab.Lab(
         },
     },
     claims=lab.read_claims(__file__),
+    least=6,
 )
 
 if __name__ == "__main__":

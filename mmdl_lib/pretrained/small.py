@@ -25,6 +25,8 @@ WRITERS = {
     "glide_shapes-inpaint": "glide_further",
     "glide_shapes-upsampler": "glide_further",
     "show_attend_tell_shapes": "captioning_looks",
+    "vit_vqgan_clipart": "vit_vqgan",
+    "vit_vqgan_large-object": "vit_vqgan",
     "vqvae_shapes-long": "vae_claims",
 }
 
