@@ -23,15 +23,20 @@ from mmdl_lib.models.vit_vqgan import ViTVQGAN
 from mmdl_lib.pretrained import small
 
 PICTURES, PROMPTS, RATE, SCALE = 8000, 96, 1e-3, 1.5
-STEPS = {"book": 200, "parti": 400}
+STEPS = {"book": 200, "parti": 400, "longer": 900}
+FIRST = 50  # added to the seeds of `longer`
 SLUGS = {"ViT-VQGAN": "vit_vqgan", "dVAE": "dvae"}
 
 
-def parti(seed: int, *, name: str) -> dict:
-    """A Parti on the codes of one net: what a code costs, how often it draws right."""
+def parti(seed: int, *, name: str, steps: str = "parti", first: int = 0) -> dict:
+    """A Parti on the codes of one net: what a code costs, how often it draws right.
+
+    `first` is added to the seed: a second question gets seeds that no one has seen.
+    """
+    seed = first + seed
     stage = small.load(SLUGS[name], oo.WEIGHTS)
     scenes = fz.pictures(lab.short(PICTURES, least=200), seed=10_000 + seed)
-    net, _ = fz.parti(seed, scenes, steps=STEPS["parti"], model=stage)
+    net, _ = fz.parti(seed, scenes, steps=STEPS[steps], model=stage)
     asked = fz.asked(lab.short(PROMPTS, least=8), seed=11_000 + seed)
     found = {"nats": fz.nats(net, asked, stage)}
     found["untaught"] = fz.nats(net, asked, stage, shuffled=True)
@@ -61,6 +66,10 @@ LAB = lab.Lab(
     "vit_vqgan_claims",
     groups={
         "parti": {name: partial(parti, name=name) for name in SLUGS},
+        "longer": {
+            name: partial(parti, name=name, steps="longer", first=FIRST)
+            for name in SLUGS
+        },
         "book": {
             "normed": partial(book, normed=True),
             "plain": partial(book, normed=False),

@@ -24,6 +24,7 @@ from mmdl_lib.models.bert import BERT, BERTConfig
 from mmdl_lib.models.dvae import DVAE
 from mmdl_lib.models.imagen import Imagen
 from mmdl_lib.models.parti import Parti
+from mmdl_lib.models.vit_vqgan import ViTVQGAN
 from mmdl_lib.train import History
 
 # of each color: two names of captions, one of sentences only; four things of that color
@@ -249,7 +250,13 @@ def hue_right(image: Float[Tensor, "b 3 h w"], scenes: Scenes) -> float:
 
 
 def parti(
-    seed: int, scenes: Scenes, *, steps: int, model: DVAE, lr: float = 2e-3, **changes
+    seed: int,
+    scenes: Scenes,
+    *,
+    steps: int,
+    model: DVAE | ViTVQGAN,
+    lr: float = 2e-3,
+    **changes,
 ) -> tuple[Parti, History]:
     """A Parti, trained on captions and the codes of scenes.
 
@@ -257,7 +264,7 @@ def parti(
         seed: of weights and batches.
         scenes: what it learns from.
         steps: of 32 rows.
-        model: the dVAE whose codes it learns.
+        model: whose codes it learns.
         lr: rate.
         changes: in its config.
     """
@@ -275,7 +282,9 @@ def parti(
 
 
 @torch.no_grad()
-def nats(net: Parti, scenes: Scenes, model: DVAE, *, shuffled: bool = False) -> float:
+def nats(
+    net: Parti, scenes: Scenes, model: DVAE | ViTVQGAN, *, shuffled: bool = False
+) -> float:
     """What a code of new pictures costs; `shuffled`: with captions of others."""
     tokens, mask = oo.tokenizer()(oo.texts(scenes))
     if shuffled:

@@ -24,6 +24,7 @@ from mmdl_lib.metrics.faithfulness import faithfulness
 from mmdl_lib.models.dalle import DALLE
 from mmdl_lib.models.dvae import DVAE
 from mmdl_lib.models.parti import Parti
+from mmdl_lib.models.vit_vqgan import ViTVQGAN
 from mmdl_lib.train import History
 
 SIDE, WEIGHTS = 16, "large-object"
@@ -90,7 +91,9 @@ def _cool(step: int, model: DVAE, terms: dict, *, steps: int) -> None:
 
 
 @torch.no_grad()
-def reconstruction(model: DVAE, *, seed: int, n: int = 300) -> dict[str, float]:
+def reconstruction(
+    model: DVAE | ViTVQGAN, *, seed: int, n: int = 300
+) -> dict[str, float]:
     """How much of new pictures is left after they have been 64 codes.
 
     `error` is the mean distance of pixels in [-1, 1]; `color` and `shape` are shares of
@@ -113,7 +116,7 @@ def reconstruction(model: DVAE, *, seed: int, n: int = 300) -> dict[str, float]:
     }
 
 
-def encoded(model: DVAE, image: Tensor) -> Int[Tensor, "b n"]:
+def encoded(model: DVAE | ViTVQGAN, image: Tensor) -> Int[Tensor, "b n"]:
     """Codes of pictures, bytes."""
     with torch.no_grad():
         return torch.cat([model.encode(to_float(p)) for p in image.split(500)])
@@ -165,7 +168,7 @@ def _silent(batch: dict, random: torch.Generator) -> dict:
 @torch.no_grad()
 def drawn(
     net: DALLE | Parti,
-    model: DVAE,
+    model: DVAE | ViTVQGAN,
     captions: list[str],
     *,
     generator: torch.Generator | None = None,
@@ -178,7 +181,7 @@ def drawn(
 
 def drafts(
     net: DALLE | Parti,
-    model: DVAE,
+    model: DVAE | ViTVQGAN,
     captions: list[str],
     *,
     tries: int,
@@ -198,7 +201,7 @@ def drafts(
 
 def judged(
     net: DALLE | Parti,
-    model: DVAE,
+    model: DVAE | ViTVQGAN,
     asked: Scenes,
     *,
     tries: int,
