@@ -7,6 +7,7 @@ read as the nearest that they do.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from jaxtyping import Float
@@ -93,6 +94,13 @@ def different(asked: Scenes) -> Scenes:
     return asked[rows]
 
 
+def mixed(asked: Scenes, part: str) -> Scenes:
+    """The scenes, the first object in the second's color or shape."""
+    values = getattr(asked, part).clone()
+    values[:, 0] = values[:, 1]
+    return replace(asked, **{part: values})
+
+
 def prompts(of: str, n: int, *, seed: int) -> Scenes:
     """So many prompts of `categories.KINDS` whose objects differ in color and shape."""
     many = ca.scenes(of, 3 * n, seed=seed)
@@ -100,7 +108,7 @@ def prompts(of: str, n: int, *, seed: int) -> Scenes:
 
 
 def counted(image: Float[Tensor, "b 3 32 32"], asked: Scenes) -> dict:
-    """Pictures of each kind; wrong colors and shapes, and how many are another's.
+    """Share of each kind; wrong colors and shapes, and how many are another's.
 
     Args:
         image: in [-1, 1].
@@ -109,11 +117,12 @@ def counted(image: Float[Tensor, "b 3 32 32"], asked: Scenes) -> dict:
     pairs = list(zip(asked.seen_in(to_bytes(image)), asked.things(), strict=True))
     found = Counter(kind(*pair) for pair in pairs)
     rows = [row for pair in pairs for row in wrong(*pair)]
-    result = {"pictures": len(pairs), "kinds": {name: found[name] for name in KINDS}}
+    result = {"pictures": len(pairs)}
+    result["kinds"] = {name: found[name] / len(pairs) for name in KINDS}
     for part in ("color", "shape"):
         hits = [row.others for row in rows if row.part == part]
         result[part] = {"wrong": len(hits), "other's": sum(hits)}
-        result[part]["share"] = sum(hits) / max(1, len(hits))
+        result[part]["share"] = sum(hits) / len(hits) if hits else None
         # an object has seven wrong colors, of which so many are another's
         others = max(1, int(asked.count.max()) - 1)
         result[part]["chance"] = others / (len(COLORS) - 1)
