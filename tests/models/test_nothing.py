@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from mmdl_lib.core import generator, models
+from mmdl_lib.lab.gendered import Seeing
 from mmdl_lib.lab.masks import Masked, Tagger
 from mmdl_lib.lab.three_senses import Local
 from mmdl_lib.models.bert import BERT
 from mmdl_lib.models.data2vec import Data2Vec
 from mmdl_lib.models.scst import self_critical_loss
+from mmdl_lib.models.transformer import Transformer
 
 KINDS = models()
 NO_CLASS = "label expected numbers from 0 to"
@@ -110,3 +112,10 @@ def test_a_reward_is_for_some_word():
     x = torch.zeros(2, 3, 4), torch.zeros(2, 3, 4).bool(), torch.ones(2, 3)
     with pytest.raises(ValueError, match="mask of what is said expected at least one"):
         self_critical_loss(*x, torch.zeros(2, 1))
+
+
+def test_a_translator_that_sees_is_told_some_word():
+    config = Transformer.PRESETS["tiny"]
+    model, batch = Seeing(config, width_seen=4, blind=True), tiny(Transformer)[1]
+    with pytest.raises(ValueError, match="mask behind the start expected at least one"):
+        model.loss(batch | first("mask")(batch))

@@ -209,8 +209,11 @@ def test_a_tower_hears_of_the_step_only_when_its_branches_open():
 
 def test_a_tower_sees_every_pixel_and_keeps_rows_apart():
     tower, step = loud(NoisedTower(2, (16, 32))), torch.tensor([0, 40])
-    x = torch.randn(2, 3, 8, 8, generator=generator(0)).requires_grad_()
+    x = torch.randn(2, 3, 16, 16, generator=generator(0)).requires_grad_()
+    last = []
+    tower.norm.register_forward_hook(lambda _, __, y: last.append(F.silu(y)))
     found = tower(x, step)
-    assert found.shape == (2, 32)
+    assert last[0].shape == (2, 32, 2, 2)
+    assert torch.allclose(found, last[0].sum((2, 3)) / 4, atol=1e-6)
     found[0].sum().backward()
     assert (x.grad[0] != 0).all() and (x.grad[1] == 0).all()
