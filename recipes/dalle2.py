@@ -37,6 +37,8 @@ WAYS = {
     "codes": {},
 }
 UNSEEN = ("picture", "diffusion", "caption")
+AGAIN = ("picture", "moved caption", "diffusion", "codes")
+FIRST = 50  # of the seeds on which these are asked once more
 
 
 @lru_cache(maxsize=1)
@@ -46,8 +48,12 @@ def data(seed: int) -> tuple[un.World, un.World]:
     return un.world(DATA, seed=5000 + seed), asked
 
 
-def ways(seed: int, *, way: str, scale: float = 2.0) -> dict:
-    """An embedding for each caption, got in one way, and what is drawn of it."""
+def ways(seed: int, *, way: str, scale: float = 2.0, first: int = 0) -> dict:
+    """An embedding for each caption, got in one way, and what is drawn of it.
+
+    `first` is added to the seed: a second question gets seeds that no one has seen.
+    """
+    seed = first + seed
     known, asked = data(seed)
     at, trained = un.places(known), {}
     how = {"seed": seed, "steps": PRIOR}
@@ -116,10 +122,12 @@ LAB = lab.Lab(
     "dalle2",
     groups={
         "ways": {name: partial(ways, way=name, **how) for name, how in WAYS.items()},
+        "again": {name: partial(ways, way=name, first=FIRST) for name in AGAIN},
         "unseen": {w: partial(unseen, way=w) for w in UNSEEN},
         "between": between,
     },
     once={"weights": weights},
+    exact={"again": 16},
     claims=lab.read_claims(__file__),
 )
 

@@ -32,6 +32,7 @@ SCALES = (1, 2, 4)
 READ, SMALL, LOOKED = 400, 2500, 400
 LONGER = {"steps": 1200, "first": 50}  # the readers once more
 SOONER = {"steps": 1200, "first": 60}  # and when they know half
+AGAIN = {"first": 70}  # the CLIPs once more
 EARLY, ASKED, PAIRS = 200, 96, 48  # a look at the colors, too; prompts
 LEVELS = (0, 200, 400, 600, 800, 950)
 # of 1, 3, 10 and 30 the best of each on the pilot seed
@@ -204,8 +205,9 @@ def named(model: NoisedCLIP, seed: int) -> dict[int, float]:
     return out
 
 
-def clips(seed: int, *, noised: bool, scale: float) -> dict:
+def clips(seed: int, *, noised: bool, scale: float, first: int = 0) -> dict:
     """A CLIP guides the small GLIDE, which hears no caption itself."""
+    seed = first + seed
     model = looked(seed, noised=noised)
     how = {"scale": 0, "steps": 20, "pull": model.liking, "pull_scale": scale}
     return drawn(seed, **how) | {"named": named(model, seed)}
@@ -219,6 +221,10 @@ def counted(seed: int, *, steps: int) -> dict[str, float]:
     return fo.right(fo.drawn(partial(model.sample, **how), fo.texts(asked)), asked)
 
 
+CLIPS = {
+    name: partial(clips, noised=name == "noised", scale=scale)
+    for name, scale in PULLS.items()
+}
 LAB = lab.Lab(
     "glide",
     groups={
@@ -236,14 +242,13 @@ LAB = lab.Lab(
         },
         "draws": {name: partial(drawn, **how) for name, how in DRAWS.items()},
         "steps": {f"{n} steps": partial(counted, steps=n) for n in (3, 20, 200)},
-        "clips": {
-            name: partial(clips, noised=name == "noised", scale=scale)
-            for name, scale in PULLS.items()
-        },
+        "clips": CLIPS,
+        "again": {name: partial(arm, **AGAIN) for name, arm in CLIPS.items()},
     },
     once={"weights": weights, "small": small_weights},
     claims=lab.read_claims(__file__),
     least=5,
+    exact={"again": 16},
 )
 
 if __name__ == "__main__":
