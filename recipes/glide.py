@@ -32,7 +32,6 @@ SCALES = (1, 2, 4)
 READ, SMALL, LOOKED = 400, 2500, 400
 LONGER = {"steps": 1200, "first": 50}  # the readers once more
 SOONER = {"steps": 1200, "first": 60}  # and when they know half
-AGAIN = {"first": 70}  # the CLIPs once more
 EARLY, ASKED, PAIRS = 200, 96, 48  # a look at the colors, too; prompts
 LEVELS = (0, 200, 400, 600, 800, 950)
 # of 1, 3, 10 and 30 the best of each on the pilot seed
@@ -131,6 +130,12 @@ def reading(seed: int, *, neighbors: int, steps: int = READ, first: int = 0) -> 
     return heard(model.eval(), test) | early | {"curve": curve, "half": half}
 
 
+def readers(**how) -> dict:
+    """Both readers."""
+    both = {"words see neighbors": 9, "words alone": 1}
+    return {name: partial(reading, neighbors=n, **how) for name, n in both.items()}
+
+
 # a small GLIDE and its guides
 
 
@@ -222,28 +227,18 @@ def counted(seed: int, *, steps: int) -> dict[str, float]:
 
 
 CLIPS = {
-    name: partial(clips, noised=name == "noised", scale=scale)
-    for name, scale in PULLS.items()
+    n: partial(clips, noised=n == "noised", scale=pull) for n, pull in PULLS.items()
 }
 LAB = lab.Lab(
     "glide",
     groups={
-        "reading": {
-            "words see neighbors": partial(reading, neighbors=9),
-            "words alone": partial(reading, neighbors=1),
-        },
-        "longer": {
-            "words see neighbors": partial(reading, neighbors=9, **LONGER),
-            "words alone": partial(reading, neighbors=1, **LONGER),
-        },
-        "sooner": {
-            "words see neighbors": partial(reading, neighbors=9, **SOONER),
-            "words alone": partial(reading, neighbors=1, **SOONER),
-        },
+        "reading": readers(),
+        "longer": readers(**LONGER),
+        "sooner": readers(**SOONER),
         "draws": {name: partial(drawn, **how) for name, how in DRAWS.items()},
         "steps": {f"{n} steps": partial(counted, steps=n) for n in (3, 20, 200)},
         "clips": CLIPS,
-        "again": {name: partial(arm, **AGAIN) for name, arm in CLIPS.items()},
+        "again": {name: partial(arm, first=70) for name, arm in CLIPS.items()},
     },
     once={"weights": weights, "small": small_weights},
     claims=lab.read_claims(__file__),

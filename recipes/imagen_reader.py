@@ -27,10 +27,15 @@ READERS = {
 NETS = {"": (32, 48), ", larger net": (64, 96)}
 ARMS = [(name, "") for name in READERS]
 ARMS += [(name, ", larger net") for name in ("small", "medium")]
+AGAIN, FIRST = ("small", "large"), 50  # readers asked once more, on seeds from here on
 
 
-def sizes(seed: int, *, reader: str, net: str) -> dict:
-    """A net of a size behind a reader of a size."""
+def sizes(seed: int, *, reader: str, net: str = "", first: int = 0) -> dict:
+    """A net of a size behind a reader of a size.
+
+    `first` is added to the seed: a second question gets seeds that no one has seen.
+    """
+    seed = first + seed
     width, depth, heads, lr = READERS[reader]
     how = {"width": width, "depth": depth, "heads": heads, "lr": lr}
     frozen = rd.sized(seed, steps=READ, **how)
@@ -52,8 +57,10 @@ LAB = lab.Lab(
         "sizes": {
             f"{reader} reader{net}": partial(sizes, reader=reader, net=net)
             for reader, net in ARMS
-        }
+        },
+        "again": {f"{r} reader": partial(sizes, reader=r, first=FIRST) for r in AGAIN},
     },
+    exact={"again": 16},
     claims=lab.read_claims(__file__),
 )
 
