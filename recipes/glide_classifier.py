@@ -23,7 +23,6 @@ from mmdl_lib.pretrained import small
 
 STEPS, ASKED = 400, 48
 LONGER = {"steps": 1200, "first": 50, "pulls": (10, 30)}
-AGAIN = {"first": 70}  # the short trainings once more, each at its best scale
 LEVELS = (0, 200, 400, 600, 800, 950)
 PULLS, FREE = (1, 10, 30), (0, 1, 2, 4)
 
@@ -150,14 +149,10 @@ LAB = lab.Lab(
             "clean": partial(guided, noised=False, **LONGER),
             "free": again,
         },
-        "again": {
-            "noised": partial(guided, noised=True, pulls=(30,), **AGAIN),
-            "clean": partial(guided, noised=False, pulls=(10,), **AGAIN),
-        },
         "free": {f"scale {s}": partial(drawn, scale=s, steps=20) for s in FREE},
     },
     claims=lab.read_claims(__file__),
-    exact={"guided": 6, "free": 6, "longer": 6, "again": 12},
+    exact={"guided": 6, "free": 6, "longer": 6},
 )
 
 if __name__ == "__main__":

@@ -30,15 +30,25 @@ ARMS += [(name, ", larger net") for name in ("small", "medium")]
 AGAIN, FIRST = ("small", "large"), 50  # readers asked once more, on seeds from here on
 
 
+def read(seed: int, reader: str) -> rd.Padded:
+    """A reader of a size that has read."""
+    width, depth, heads, lr = READERS[reader]
+    how = {"width": width, "depth": depth, "heads": heads, "lr": lr}
+    return rd.sized(seed, steps=READ, **how)
+
+
+def alone(seed: int, *, reader: str, first: int) -> dict[str, float]:
+    """What a reader knows of new names; nothing draws behind it."""
+    return {"near": fz.near(read(first + seed, reader))}
+
+
 def sizes(seed: int, *, reader: str, net: str = "", first: int = 0) -> dict:
     """A net of a size behind a reader of a size.
 
     `first` is added to the seed: a second question gets seeds that no one has seen.
     """
     seed = first + seed
-    width, depth, heads, lr = READERS[reader]
-    how = {"width": width, "depth": depth, "heads": heads, "lr": lr}
-    frozen = rd.sized(seed, steps=READ, **how)
+    frozen = read(seed, reader)
     scenes = fz.pictures(PICTURES, seed=1000 + seed)
     changes = {"image_size": 8, "reader": rd.WIDTH, "steps": STEPS}
     config = PatchUNetConfig(side=8, widths=NETS[net], context=64)
@@ -59,8 +69,9 @@ LAB = lab.Lab(
             for reader, net in ARMS
         },
         "again": {f"{r} reader": partial(sizes, reader=r, first=FIRST) for r in AGAIN},
+        "alone": {f"{r} reader": partial(alone, reader=r, first=FIRST) for r in AGAIN},
     },
-    exact={"again": 16},
+    exact={"again": 8, "alone": 24},
     claims=lab.read_claims(__file__),
 )
 
