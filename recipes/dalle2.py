@@ -3,7 +3,7 @@
 Command: python recipes/dalle2.py weights   (the decoder, about 2 minutes)
          python recipes/dalle2.py ways:0    (one seed, about a minute)
          python recipes/dalle2.py summary   (the claims)
-Expected: about 10 minutes on a quiet core. A prior's embeddings are drawn right about
+Expected: about 20 minutes on a quiet core. A prior's embeddings are drawn right about
 as often as those of real pictures, captions' own less often. The values stand in
 results/dalle2.json, the claims in recipes/dalle2.toml.
 """

@@ -3,7 +3,7 @@
 Command: python recipes/imagen.py            (all that is missing)
          python recipes/imagen.py words:0    (one group, one seed)
          python recipes/imagen.py summary    (the claims)
-Expected: about 15 minutes on a quiet core. A reader that has seen sentences lets the
+Expected: about 25 minutes on a quiet core. A reader that has seen sentences lets the
 net draw colors by names that no caption had. The values stand in results/imagen.json,
 the claims in recipes/imagen.toml, the weights in mmdl_lib/weights.
 """

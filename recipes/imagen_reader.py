@@ -2,7 +2,7 @@
 
 Command: python recipes/imagen_reader.py sizes:0   (one seed, about three minutes)
          python recipes/imagen_reader.py summary   (the claims)
-Expected: about 16 minutes on a quiet core. Readers of four sizes read the same
+Expected: about 20 minutes on a quiet core. Readers of four sizes read the same
 sentences equally long and are frozen; nets of two sizes learn to draw behind them. The
 values stand in results/imagen_reader.json, the claims in recipes/imagen_reader.toml.
 """
