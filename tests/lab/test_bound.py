@@ -113,9 +113,12 @@ def test_what_clip_prefers_is_the_true_caption(asked, monkeypatch):
     words = [f"{color}" for color in range(8)]
     monkeypatch.setattr(un, "seen", lambda image: torch.eye(8)[first])
     monkeypatch.setattr(fo, "texts", lambda s: [words[i] for i in s.color[:, 0]])
-    rows = lambda said: torch.eye(8)[[words.index(word) for word in said]]
-    said = lambda texts: un.Caption(rows(texts), rows(texts), rows(texts))
-    monkeypatch.setattr(un, "read", said)
+
+    def read(texts):
+        said = torch.eye(8)[[words.index(word) for word in texts]]
+        return un.Caption(said, said, said)
+
+    monkeypatch.setattr(un, "read", read)
     first = asked.color[:, 0].long()
     assert bd.liked(asked) == {"exchanged": 1, "other": 1}
     first = asked.color[:, 1].long()
