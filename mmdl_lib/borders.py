@@ -206,11 +206,17 @@ def check_flags(name: str, flags: Tensor, shape: Sequence[int] | None = None) ->
         )
 
 
-def check_some(name: str, flags: Tensor) -> None:
-    """A loss that nothing enters would be 0 / 0: at least one flag has to be true."""
+def check_some(name: str, flags: Tensor, *, each: bool = False) -> None:
+    """A mean of nothing would be 0 / 0: one flag has to be true, or one of each row.
+
+    Raises:
+        ValueError: none is, or none in some row.
+    """
     check_flags(name, flags)
-    if flags.numel() == 0 or _readable(flags) and not flags.any():
-        raise ValueError(f"{name} expected at least one True, got none.")
+    some = flags.flatten(1).any(1) if each else flags.any()
+    if flags.numel() == 0 or _readable(flags) and not some.all():
+        where = " in each row" if each else ""
+        raise ValueError(f"{name} expected at least one True{where}, got none.")
 
 
 def check_mask(
@@ -297,17 +303,13 @@ def check_texts(name: str, texts, *, least: int = 1) -> None:
     """Check a list of texts: a bare string would be cut into letters.
 
     Raises:
-        ValueError: no list, something in it that is no string, fewer than `least`.
+        ValueError: as `check_items`.
     """
     check_items(name, texts, str, least=least)
 
 
 def check_text(name: str, text) -> None:
-    """Check a single text.
-
-    Raises:
-        ValueError: something else.
-    """
+    """Check a single text; a ValueError for all else."""
     if not isinstance(text, str):
         raise ValueError(f"{name} expected a string, got {_kind(text)}.")
 
@@ -325,11 +327,7 @@ def check_references(candidates, references) -> None:
 
 
 def check_reference_lists(references) -> None:
-    """Check lists of at least one reference, where nothing is judged by them yet.
-
-    Raises:
-        ValueError: other types, none at all, no reference in one.
-    """
+    """As `check_references`, where nothing is judged by them yet."""
     _check_list_of_lists(references)
     if len(references) == 0:
         raise ValueError("lists of references expected at least one, got none.")

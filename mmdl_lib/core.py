@@ -1,11 +1,12 @@
 """What every model shares: the interface, configs, seeds and profiles."""
 
 import dataclasses
+import functools
 import importlib
 import os
 import pkgutil
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import (
     Any,
@@ -134,11 +135,28 @@ def _rebuilt(value: Any, hint: Any) -> Any:
     return value
 
 
+def _with_rows(loss: Callable) -> Callable:
+    """The same loss, which refuses a batch without rows before it looks at it.
+
+    A mean over nothing is NaN, and stays: in running means, then in all weights.
+    """
+
+    @functools.wraps(loss)
+    def checked(self, batch, **how):
+        rows = [len(x) for x in batch.values() if isinstance(x, Tensor) and x.ndim]
+        if 0 in rows:
+            raise ValueError("batch expected at least one row, got none.")
+        return loss(self, batch, **how)
+
+    return checked
+
+
 class Model(nn.Module):
     """Abstract base of all models.
 
     A subclass names its sizes in `PRESETS`, the counts to check in `PAPER_PARAMS`, how
-    it is trained in `STAGES`, and writes `loss` and `example_batch`.
+    it is trained in `STAGES`, and writes `loss` and `example_batch`. Every `loss`
+    refuses a batch without rows.
 
     Attributes:
         STAGES: stages follow each other, each trained by a `fit` of its own; the phases
@@ -157,6 +175,13 @@ class Model(nn.Module):
     PAPER_PARAMS: ClassVar[dict[str, int]] = {}
     STAGES: ClassVar[tuple[tuple[str, ...], ...]] = (("main",),)
     LEARNED: ClassVar[dict[str, float | None]] = {"main": 0.5}
+
+    def __init_subclass__(cls, **how):
+        super().__init_subclass__(**how)
+        owner = next(kind for kind in cls.__mro__ if "loss" in vars(kind))
+        # of a class that is no model, such as a mixin, it has not been seen before
+        if owner is cls or not issubclass(owner, Model):
+            cls.loss = _with_rows(cls.loss)
 
     def __init__(self, config):
         super().__init__()
@@ -194,6 +219,9 @@ class Model(nn.Module):
             batch: what `example_batch` makes.
             phase: one of `STAGES`.
             generator: where all randomness comes from; None is torch's global one.
+
+        Raises:
+            ValueError: no row.
         """
         raise NotImplementedError
 

@@ -180,6 +180,28 @@ def student(seeds: int) -> float:
     return math.sqrt(free) * math.tan((low + high) / 2)
 
 
+def seeds_for(values, margin: float | int) -> int:
+    """Seeds after which half the interval is at most the margin, if they go on to
+    spread as those of `values` do; a guess, as few values say little of their spread.
+
+    Raises:
+        ValueError: a margin that is not above zero, or values that do not differ.
+
+    Example:
+        >>> seeds_for([0.22, 0.18, -0.18, 0.15, 0.07], margin=0.05)
+        42
+    """
+    spread = float(np.std(np.asarray(values, dtype=float), ddof=1))
+    if not (margin > 0 and spread > 0):
+        raise ValueError(
+            f"expected margin and spread above zero, got {margin}, {spread}."
+        )
+    seeds = 2
+    while student(seeds) * spread > margin * seeds**0.5:
+        seeds += 1
+    return seeds
+
+
 def beyond(t: float | int, free: int) -> float:
     """Probability that |Student's t| is at least so large, with `free` degrees.
 

@@ -3,7 +3,7 @@
 Command: python recipes/dalle2.py weights   (the decoder, about 2 minutes)
          python recipes/dalle2.py ways:0    (one seed, about a minute)
          python recipes/dalle2.py summary   (the claims)
-Expected: about 10 minutes on a quiet core. A prior's embeddings are drawn right about
+Expected: about 20 minutes on a quiet core. A prior's embeddings are drawn right about
 as often as those of real pictures, captions' own less often. The values stand in
 results/dalle2.json, the claims in recipes/dalle2.toml.
 """
@@ -37,6 +37,8 @@ WAYS = {
     "codes": {},
 }
 UNSEEN = ("picture", "diffusion", "caption")
+AGAIN = ("picture", "moved caption", "diffusion", "codes")
+FIRST = 50  # of the seeds on which these are asked once more
 
 
 @lru_cache(maxsize=1)
@@ -46,8 +48,12 @@ def data(seed: int) -> tuple[un.World, un.World]:
     return un.world(DATA, seed=5000 + seed), asked
 
 
-def ways(seed: int, *, way: str, scale: float = 2.0) -> dict:
-    """An embedding for each caption, got in one way, and what is drawn of it."""
+def ways(seed: int, *, way: str, scale: float = 2.0, first: int = 0) -> dict:
+    """An embedding for each caption, got in one way, and what is drawn of it.
+
+    `first` is added to the seed: a second question gets seeds that no one has seen.
+    """
+    seed = first + seed
     known, asked = data(seed)
     at, trained = un.places(known), {}
     how = {"seed": seed, "steps": PRIOR}
@@ -116,10 +122,12 @@ LAB = lab.Lab(
     "dalle2",
     groups={
         "ways": {name: partial(ways, way=name, **how) for name, how in WAYS.items()},
+        "again": {name: partial(ways, way=name, first=FIRST) for name in AGAIN},
         "unseen": {w: partial(unseen, way=w) for w in UNSEEN},
         "between": between,
     },
     once={"weights": weights},
+    exact={"again": 16},
     claims=lab.read_claims(__file__),
 )
 

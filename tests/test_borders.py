@@ -64,6 +64,15 @@ def test_of_what_is_counted_one_has_to_be_true():
         borders.check_some("scored", torch.tensor([0, 1]))
 
 
+def test_each_row_has_one_that_is_true_where_that_is_asked():
+    rows = torch.tensor([[False, True], [True, True]])
+    borders.check_some("near", rows, each=True)
+    rows[0] = False
+    borders.check_some("near", rows)
+    with pytest.raises(ValueError, match="near expected at least one True in each row"):
+        borders.check_some("near", rows, each=True)
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [

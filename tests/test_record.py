@@ -9,7 +9,15 @@ import torch
 from scipy import stats
 
 from mmdl_lib import record
-from mmdl_lib.record import interval, keep, results, student, update, verdict
+from mmdl_lib.record import (
+    interval,
+    keep,
+    results,
+    seeds_for,
+    student,
+    update,
+    verdict,
+)
 from tests.lab import arms
 
 
@@ -31,6 +39,24 @@ def test_lists_get_an_interval_each():
     assert mean == [2.0, 5.0]
     assert low[1] == high[1] == 5.0
     assert high[0] == pytest.approx(2 + 12.706, abs=1e-3)
+
+
+@pytest.mark.parametrize("margin", [0.05, 0.2, 5.0])
+def test_so_many_seeds_are_enough_and_one_less_is_not(margin):
+    values = [0.1, 0.3, -0.2, 0.5, 0.25]
+    needed = seeds_for(values, margin)
+
+    def half(seeds):
+        return stats.t.ppf(0.975, seeds - 1) * np.std(values, ddof=1) / seeds**0.5
+
+    assert half(needed) <= margin
+    assert needed == 2 or half(needed - 1) > margin
+
+
+@pytest.mark.parametrize(("values", "margin"), [([1, 1, 1], 0.1), ([1, 2], 0)])
+def test_no_spread_and_no_margin_ask_for_no_number_of_seeds(values, margin):
+    with pytest.raises(ValueError, match="above zero"):
+        seeds_for(values, margin)
 
 
 @pytest.mark.parametrize("seeds", [*range(2, 34), 101, 1000])

@@ -7,7 +7,9 @@ rm -rf "$here"
 "$1" -m venv "$here"
 # Jupyter Book 2 is another program; the site's own packages follow what 1 asks for
 site='jupyter-book|sphinx|myst-nb|sphinx-book-theme|pydata-sphinx-theme|sphinx-design'
-names requirements.txt requirements-test.txt | grep -vxE "$site" > "$here/names.txt"
+# torch keeps its version: newer ones bring gigabytes of a GPU's libraries
+names requirements.txt requirements-test.txt | grep -vxE "$site|torch" > "$here/names.txt"
+grep -h '^torch==' requirements.txt >> "$here/names.txt"
 "$here/bin/pip" install -q --upgrade -r "$here/names.txt" 'jupyter-book<2'
 names requirements-nodeps.txt | xargs "$here/bin/pip" install -q --no-deps
 "$here/bin/pip" install -q --no-deps -e .

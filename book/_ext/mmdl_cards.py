@@ -13,7 +13,7 @@ from mmdl_tables import Table, raw
 FIGURE = re.compile(r'<figure class="mmdl-figure[^>]*>.*?</figure>', re.S)
 CAPTION = re.compile(r"<figcaption.*?</figcaption>", re.S)
 EXECUTED = "_build/executed"
-LARGEST = 60_000  # letters of a picture on a card
+LARGEST = 100_000  # letters of a picture on a card
 PACKAGES = ("torch", "numpy", "matplotlib", "transformers", "jupyter-book")
 
 
@@ -53,7 +53,8 @@ def picture(copy: Path) -> str:
         for output in cell.get("outputs", []):
             markup = "".join(output.get("data", {}).get("text/html", ""))
             figure = FIGURE.search(markup)
-            if figure and "<image" in figure[0] and len(figure[0]) < LARGEST:
+            fits = figure and len(figure[0]) < LARGEST
+            if fits and (tagged or "<image" in figure[0]):
                 drawn = "mmdl-schema" in figure[0]
                 found.append((tagged, drawn, CAPTION.sub("", figure[0])))
     return max(found, key=lambda one: one[:2], default=("",))[-1]

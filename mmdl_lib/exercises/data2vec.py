@@ -15,7 +15,8 @@ def exercise_1(answer) -> None:
     Samples come 16,000 times a second, strides are 5, 2, 2, 2, 2, 2, 2.
 
     Raises:
-        Hint: fifty thousand, the product itself, strides summed, one factor forgotten.
+        Hint: fifty thousand, frames of one second, the product itself, strides summed,
+            one factor forgotten.
     """
     last = "each convolution divides the rate by its stride, one after the other."
     judge(answer, SOLUTIONS[1], MISTAKES[1], near=0.01, otherwise=last)
@@ -111,6 +112,7 @@ SOLUTIONS = {1: 50, 2: _keep, 3: _target}
 MISTAKES = {
     1: [
         (50_000, "that is kilohertz; there are only 16,000 samples."),
+        (49, "one frame is lost at the edge of one second; what is the rate?"),
         (320, "that is how many samples a frame moves on; and in a second?"),
         (16_000 / 17, "strides multiply: each divides what the one before has left."),
         (100, "you have one stride of 2 too few: there are six of them."),

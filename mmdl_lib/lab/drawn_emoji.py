@@ -26,7 +26,8 @@ from mmdl_lib.lab.engine import short
 
 SIDE, LENGTH, ASKED = 32, 16, 128
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple")
-# things that training shows in each of the six colors, and in none of them
+# things that training has in each of the six colors, by name; things that it names in
+# none, though it draws some in one (heart suit, racing car, wilted flower are red)
 PAINTED, PLAIN = ("circle", "square"), ("heart", "flower", "car", "bird")
 DRAWS = 4  # of each color and thing
 # what the pages show: names of training pictures, names of held-out ones, inventions

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_number
+from mmdl_lib.borders import check_number, check_some
 from mmdl_lib.core import generator, seeded
 from mmdl_lib.data import shapes
 from mmdl_lib.data.shapes import Scenes
@@ -147,6 +147,7 @@ class Seeing(Transformer):
         with seeded(generator):
             logits = self.said(batch, tokens[:, :-1], mask[:, :-1])
         nats = nn.functional.cross_entropy(logits.mT, tokens[:, 1:], reduction="none")
+        check_some("mask behind the start", mask[:, 1:])
         return {"loss": (nats * mask[:, 1:]).sum() / mask[:, 1:].sum()}
 
     @torch.no_grad()

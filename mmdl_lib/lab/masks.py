@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_number, check_texts
+from mmdl_lib.borders import check_number, check_some, check_texts
 from mmdl_lib.core import Model
 from mmdl_lib.data import verses
 from mmdl_lib.models.bert import BERT
@@ -108,6 +108,7 @@ class Masked(BERT):
         x = self.hidden(tokens, mask, prefix=start)[:, start - 1 : -1]
         each = F.cross_entropy(self.guess(x).mT, tokens[:, start:], reduction="none")
         real = mask[:, start:]
+        check_some("mask of what is said", real)
         return {"loss": (each * real).sum() / real.sum()}
 
 
@@ -125,6 +126,7 @@ class Tagger(Model):
         """Cross-entropy of the known tags; the trunk's own heads have no part."""
         logits = self(batch["tokens"], batch["mask"])
         label, known = batch["tags"], batch["tags"] >= 0
+        check_some("known tags", known)
         each = F.cross_entropy(logits.mT, label.clamp(min=0), reduction="none")
         return {"loss": (each * known).sum() / known.sum()}
 

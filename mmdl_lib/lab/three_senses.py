@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from mmdl_lib.borders import check_some
 from mmdl_lib.core import generator
 from mmdl_lib.data import shapes, sounds
 from mmdl_lib.metrics.collapse import effective_rank, spread
@@ -134,6 +135,7 @@ class Local(Data2Vec):
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropy of words, else data2vec's distance with other targets."""
         hidden = self.hide(batch, generator=generator)
+        check_some("places that are hidden", hidden)
         said, config = self(batch, hidden), self.config
         if "tokens" in batch:
             each = F.cross_entropy(said.mT, batch["tokens"], reduction="none")

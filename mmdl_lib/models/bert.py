@@ -39,6 +39,7 @@ from torch import Tensor, nn
 from mmdl_lib.borders import (
     check_flags,
     check_integers,
+    check_labels,
     check_mask,
     check_number,
     check_some,
@@ -291,8 +292,9 @@ class BERT(Model):
                 the second text follows, 1 where it is a random one.
 
         Raises:
-            ValueError: as `encode_text`; or no row has a word. (A row of frames only is
-                left out of the mean; each other row hides one word at least.)
+            ValueError: as `encode_text`; no row has a word; a label that is neither.
+                (A row of frames only is left out of the mean; each other row hides one
+                word at least.)
         """
         config, tokens, mask = self.config, batch["tokens"], batch["mask"]
         check_integers("tokens", tokens, 0, config.vocab - 1)
@@ -318,6 +320,7 @@ class BERT(Model):
         )  # fmt: skip
         terms = {"words": (each * kept.flatten()).sum() / kept.sum()}
         if "label" in batch:
+            check_labels("label", batch["label"], 2)
             terms["follows"] = F.cross_entropy(self.follows(pooled), batch["label"])
         return {"loss": sum(terms.values())} | terms
 

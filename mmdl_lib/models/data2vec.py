@@ -42,7 +42,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_flags, check_number
+from mmdl_lib.borders import check_flags, check_number, check_some
 from mmdl_lib.core import Config, Model
 from mmdl_lib.models.data2vec_encoders import (
     FRONTS,
@@ -315,11 +315,10 @@ class Data2Vec(Model):
             collapsed net says the same everywhere, so that both are zero.
 
         Raises:
-            ValueError: no row, or what the front cannot read.
+            ValueError: nothing that may be hidden, or what the front cannot read.
         """
         hidden = self.hide(batch, generator=generator)
-        if not len(hidden):
-            raise ValueError("batch expected at least one row, got none.")
+        check_some("places that are hidden", hidden)
         target, prediction = self.targets(batch), self(batch, hidden)
         each = smooth_l1(prediction, target, beta=self.config.beta).sum(-1)
         each = each / math.sqrt(self.config.width)

@@ -37,7 +37,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_image
+from mmdl_lib.borders import check_image, check_labels
 from mmdl_lib.core import Config, Model, seeded
 
 ACTIVATIONS = {"swish": F.silu, "relu6": F.relu6}
@@ -374,9 +374,14 @@ class EfficientNet(Model):
         return self.classifier(self.dropout(self.features(image)))
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
-        """Cross-entropy of a batch with `image` and `label (b,)`, in nats."""
+        """Cross-entropy of a batch with `image` and `label (b,)`, in nats.
+
+        Raises:
+            ValueError: a label that is no class.
+        """
         with seeded(generator):
             logits = self(batch["image"])
+        check_labels("label", batch["label"], logits.shape[1])
         return {"loss": F.cross_entropy(logits, batch["label"])}
 
     @classmethod

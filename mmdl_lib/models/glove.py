@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_numbers
+from mmdl_lib.borders import check_finite, check_numbers
 from mmdl_lib.core import Config, Model
 
 
@@ -93,6 +93,7 @@ class GloVe(Model):
     def loss(self, batch, *, phase="main", generator=None):
         # J = sum over X_ij > 0 of f(X_ij) (w_i w~_j + b_i + b~_j - log X_ij)^2
         count, given = batch["count"], self.config
+        check_finite("log of the count", count.log())
         error = self.fitted(batch["row"], batch["column"]) - count.log()
         f = weight(count, ceiling=given.ceiling, power=given.power)
         return {"loss": (f * error.square()).mean()}

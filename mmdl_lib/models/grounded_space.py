@@ -41,6 +41,7 @@ from mmdl_lib.borders import (
     check_number,
     check_numbers,
     check_same_length,
+    check_some,
 )
 from mmdl_lib.core import Config, Model
 
@@ -222,6 +223,7 @@ class GroundedSpace(Model):
         check_words("after", after, mask, self.config.vocab)
         states, _ = self.decoder(self.embed(after[:, :-1]), sentence[None])
         real = mask[:, 1:]
+        check_some("after_mask behind the start", real)
         nats = F.cross_entropy(
             self.words(states).flatten(0, 1), after[:, 1:].flatten(), reduction="none"
         )

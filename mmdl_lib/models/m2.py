@@ -40,7 +40,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_flags, check_integers, check_number
+from mmdl_lib.borders import check_flags, check_integers, check_number, check_some
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.models.captioner import check_regions
 from mmdl_lib.models.show_attend_tell import Teller
@@ -305,6 +305,7 @@ class M2(Teller, Model):
         with seeded(generator):
             logits = self.logits(tokens[:, :-1], mask[:, :-1], *pair)
         target, real = tokens[:, 1:], mask[:, 1:]
+        check_some("mask behind the start", real)
         nats = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
         return {"loss": nats.where(real, 0.0).sum() / real.sum()}
 

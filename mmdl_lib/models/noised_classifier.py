@@ -34,8 +34,8 @@ from torch import Tensor, nn
 
 from mmdl_lib.borders import check_image, check_integers
 from mmdl_lib.core import Config, Model
-from mmdl_lib.nn.diffusion import Diffusion, check_shape, times
-from mmdl_lib.nn.unet import ResBlock, norm
+from mmdl_lib.nn.diffusion import Diffusion, check_shape
+from mmdl_lib.nn.unet import NoisedTower
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,26 +74,14 @@ class NoisedClassifier(Model):
         super().__init__(config)
         c = config
         self.diffusion = Diffusion(c.kind, c.steps, shift=c.shift)
-        first, last = c.widths[0], c.widths[-1]
-        self.time = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64))
-        self.first = nn.Conv2d(3 * c.patch**2, first, 3, padding=1)
-        self.blocks, self.shrink = nn.ModuleList(), nn.ModuleList()
-        for wide, deep in zip(c.widths, (*c.widths[1:], last), strict=True):
-            self.blocks.append(ResBlock(wide, wide, 64, step="scale", groups=8))
-            self.shrink.append(nn.Conv2d(wide, deep, 3, stride=2, padding=1))
-        self.norm = norm(last, 8)
-        self.heads = nn.Linear(last, sum(c.classes))
+        self.tower = NoisedTower(c.patch, c.widths)
+        self.heads = nn.Linear(c.widths[-1], sum(c.classes))
 
     def forward(
         self, x: Float[Tensor, "b 3 h w"], step: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b _"], ...]:
         """Scores of the classes of noisy pictures, at a step each: one part a head."""
-        e = self.time(times(step, 64).to(x.dtype))
-        x = self.first(F.pixel_unshuffle(x, self.config.patch))
-        for block, shrink in zip(self.blocks, self.shrink, strict=True):
-            x = shrink(block(x, e))
-        x = F.silu(self.norm(x)).mean((2, 3))
-        return self.heads(x).split(self.config.classes, 1)
+        return self.heads(self.tower(x, step)).split(self.config.classes, 1)
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
         """Cross-entropy of the labels of noisy pictures, summed over the heads.

@@ -36,8 +36,8 @@ from mmdl_lib.borders import check_integers, check_mask
 from mmdl_lib.core import Config, Model
 from mmdl_lib.models.clip import contrastive_loss
 from mmdl_lib.models.glide import Words
-from mmdl_lib.nn.diffusion import Diffusion, times
-from mmdl_lib.nn.unet import ResBlock, norm
+from mmdl_lib.nn.diffusion import Diffusion
+from mmdl_lib.nn.unet import NoisedTower
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +82,8 @@ class NoisedCLIP(Model):
         super().__init__(config)
         c = config
         self.diffusion = Diffusion(c.kind, c.steps, shift=c.shift)
-        first, last = c.widths[0], c.widths[-1]
-        self.time = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64))
-        self.first = nn.Conv2d(3 * c.patch**2, first, 3, padding=1)
-        self.blocks, self.shrink = nn.ModuleList(), nn.ModuleList()
-        for wide, deep in zip(c.widths, (*c.widths[1:], last), strict=True):
-            self.blocks.append(ResBlock(wide, wide, 64, step="scale", groups=8))
-            self.shrink.append(nn.Conv2d(wide, deep, 3, stride=2, padding=1))
-        self.norm = norm(last, 8)
-        self.project = nn.Linear(last, c.embed)
+        self.tower = NoisedTower(c.patch, c.widths)
+        self.project = nn.Linear(c.widths[-1], c.embed)
         sizes = c.vocab, c.text, c.width, c.depth, c.heads
         self.words = Words(*sizes, out=c.embed)
         self.words.nothing.requires_grad_(False)  # no caption is left out here
@@ -100,12 +93,7 @@ class NoisedCLIP(Model):
         self, image: Float[Tensor, "b 3 h w"], step: Int[Tensor, " b"]
     ) -> Float[Tensor, "b e"]:
         """Noisy pictures, at a step each, as vectors of length one."""
-        e = self.time(times(step, 64).to(image.dtype))
-        x = self.first(F.pixel_unshuffle(image, self.config.patch))
-        for block, shrink in zip(self.blocks, self.shrink, strict=True):
-            x = shrink(block(x, e))
-        x = F.silu(self.norm(x)).mean((2, 3))
-        return F.normalize(self.project(x), dim=-1)
+        return F.normalize(self.project(self.tower(image, step)), dim=-1)
 
     def encode_text(
         self, tokens: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]

@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_choice, check_image
+from mmdl_lib.borders import check_choice, check_image, check_labels
 from mmdl_lib.core import Config, Model
 
 
@@ -250,8 +250,14 @@ class ResNet(Model):
         return self.classifier(self.features(image))
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
-        """Cross-entropy of a batch with `image` and `label (b,)`, in nats."""
-        return {"loss": F.cross_entropy(self(batch["image"]), batch["label"])}
+        """Cross-entropy of a batch with `image` and `label (b,)`, in nats.
+
+        Raises:
+            ValueError: a label that is no class.
+        """
+        logits, label = self(batch["image"]), batch["label"]
+        check_labels("label", label, logits.shape[1])
+        return {"loss": F.cross_entropy(logits, label)}
 
     @classmethod
     def example_batch(cls, config: ResNetConfig, n: int, *, generator=None) -> dict:

@@ -37,6 +37,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mmdl_lib.borders import check_some
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.models.captioner import Captioner, CaptionerConfig
 from mmdl_lib.models.m2 import M2, M2Config
@@ -183,6 +184,7 @@ def self_critical_loss(
 
     Source: the paper's eq. (7), as a mean over the real tokens.
     """
+    check_some("mask of what is said", mask)
     # eq. (7): dL/ds_t = (r(w^s) - r(w-hat)) (p(w_t) - 1[w_t])
     advantage = (reward - baseline).detach()[..., None]
     return -(advantage * log_prob * mask).sum() / mask.sum()

@@ -37,7 +37,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_image
+from mmdl_lib.borders import check_image, check_labels
 from mmdl_lib.core import Config, Model
 from mmdl_lib.nn import Transformer
 
@@ -248,8 +248,14 @@ class ViT(Model):
         return self.head(self.features(image))
 
     def loss(self, batch: dict, *, phase="main", generator=None) -> dict[str, Tensor]:
-        """Cross-entropy of a batch with `image` and `label (b,)`, in nats."""
-        return {"loss": F.cross_entropy(self(batch["image"]), batch["label"])}
+        """Cross-entropy of a batch with `image` and `label (b,)`, in nats.
+
+        Raises:
+            ValueError: a label that is no class.
+        """
+        logits, label = self(batch["image"]), batch["label"]
+        check_labels("label", label, logits.shape[1])
+        return {"loss": F.cross_entropy(logits, label)}
 
     def attention(self, image: Tensor) -> Float[Tensor, "b layers heads n n"]:
         """Who looks at whom: query before key, each row sums to one."""

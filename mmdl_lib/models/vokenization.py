@@ -42,6 +42,7 @@ from mmdl_lib.borders import (
     check_number,
     check_numbers,
     check_same_length,
+    check_some,
 )
 from mmdl_lib.core import Config, Model, seeded
 from mmdl_lib.models.bert import BERT, BERTConfig, hide
@@ -341,6 +342,7 @@ class Vokenization(BERT):
             raise ValueError(f"vokens expected shape {one}, got {two}.")
         names = {"vocab": config.vocab, "mask_token": config.mask_token}
         words = self.words(tokens, mask)
+        check_some("tokens that may be hidden", words)
         read, chosen = hide(tokens, words, **names, generator=generator)
         with seeded(generator):
             x = self.hidden(read, mask)

@@ -42,7 +42,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmdl_lib.borders import check_integers, check_number
+from mmdl_lib.borders import check_integers, check_number, check_some
 from mmdl_lib.core import Config, Model
 from mmdl_lib.data.corpus import Corpus
 
@@ -230,6 +230,7 @@ class CBOW(SkipGram):
     """The mean of the neighbors' vectors predicts the word; their order is lost."""
 
     def loss(self, batch, *, phase="main", generator=None):
+        check_some("mask of neighbors", batch["mask"], each=True)
         mask = batch["mask"][:, :, None].float()
         hidden = (self.word(batch["context"]) * mask).sum(1) / mask.sum(1)
         score, skipped = self.scores(hidden, batch["center"], generator)

@@ -2,7 +2,8 @@
 
 `UNet` is the net of the papers: DDPM's blocks, with scale and shift from the step and
 attention that also reads words where a config asks for them. `PatchUNet` is ours for a
-CPU: it cuts the picture into patches first and has one skip a level.
+CPU: it cuts the picture into patches first and has one skip a level. `NoisedTower` goes
+only down: it reads a noisy picture and draws none.
 
 Sources: Ho et al. 2020 (2006.11239), appendix B; Dhariwal and Nichol 2021 (2105.05233)
 for scale and shift; Nichol et al. 2021 (2112.10741) for words among the keys.
@@ -342,3 +343,41 @@ class PatchUNet(nn.Module):
             x = F.interpolate(grow(x), scale_factor=2, mode="nearest")
             x = level(torch.cat([x, seen.pop()], 1), e, context, mask)
         return F.pixel_shuffle(self.last(F.silu(self.norm(x))), self.config.patch)
+
+
+class NoisedTower(nn.Module):
+    """One vector for a noisy picture, from a convnet that is told how noisy it is.
+
+    A level is a block that hears of the step and a halving; the last halving keeps the
+    width. The mean over the places that are left is the vector.
+
+    Args:
+        patch: pixels on a side of what is cut into channels first.
+        widths: of the levels; the last is that of the vector.
+
+    Example:
+        >>> tower = NoisedTower(2, (16, 32))
+        >>> tower(torch.zeros(2, 3, 8, 8), torch.tensor([0, 9])).shape
+        torch.Size([2, 32])
+    """
+
+    def __init__(self, patch: int, widths: tuple[int, ...]):
+        super().__init__()
+        first, last = widths[0], widths[-1]
+        self.time = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64))
+        self.cut = nn.PixelUnshuffle(patch)
+        self.first = nn.Conv2d(3 * patch**2, first, 3, padding=1)
+        self.blocks, self.shrink = nn.ModuleList(), nn.ModuleList()
+        for wide, deep in zip(widths, (*widths[1:], last), strict=True):
+            self.blocks.append(ResBlock(wide, wide, 64, step="scale", groups=8))
+            self.shrink.append(nn.Conv2d(wide, deep, 3, stride=2, padding=1))
+        self.norm = norm(last, 8)
+
+    def forward(
+        self, x: Float[Tensor, "b 3 h w"], step: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b d"]:
+        e = self.time(times(step, 64).to(x.dtype))
+        x = self.first(self.cut(x))
+        for block, shrink in zip(self.blocks, self.shrink, strict=True):
+            x = shrink(block(x, e))
+        return F.silu(self.norm(x)).mean((2, 3))

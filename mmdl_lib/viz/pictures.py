@@ -52,8 +52,11 @@ def images(
         _tile(picture, None if labels is None else labels[i])
         for i, picture in enumerate(shown)
     )
+    # how many, and how high for its width: for places where a grid must fit a box
+    rows = -(-len(shown) // columns) * shown.shape[1] / shown.shape[2]
     grid = (
-        f'<div role="img" aria-label="{html.escape(alt)}" style="display:grid;gap:.6em;'
+        f'<div class="mmdl-grid" role="img" aria-label="{html.escape(alt)}" '
+        f'style="--columns:{columns};--rows:{rows:g};display:grid;gap:.6em;'
         f"grid-template-columns:repeat({columns if fixed else 'auto-fill'},{tracks});"
         f'max-width:{min(720, 150 * columns)}px">{"".join(tiles)}</div>'
     )

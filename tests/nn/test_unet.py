@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from mmdl_lib.core import generator
 from mmdl_lib.nn.unet import (
     Attention2d,
+    NoisedTower,
     PatchUNetConfig,
     ResBlock,
     UNetConfig,
@@ -195,3 +196,24 @@ def test_patches_come_back_where_they_were():
     net(x, torch.zeros(1, dtype=torch.long))[0, 0, 0, 0].backward()
     near = x.grad[..., :2, :2].abs().mean()
     assert near > x.grad[..., 6:, 6:].abs().mean()
+
+
+def test_a_tower_hears_of_the_step_only_when_its_branches_open():
+    tower, step = NoisedTower(2, (16, 32)), torch.tensor([0, 40])
+    one = torch.randn(1, 3, 8, 8, generator=generator(0)).expand(2, -1, -1, -1)
+    early, late = tower(one, step)
+    assert torch.allclose(early, late, atol=1e-6)
+    early, late = loud(tower)(one, step)
+    assert (early - late).abs().max() > 1e-2
+
+
+def test_a_tower_sees_every_pixel_and_keeps_rows_apart():
+    tower, step = loud(NoisedTower(2, (16, 32))), torch.tensor([0, 40])
+    x = torch.randn(2, 3, 16, 16, generator=generator(0)).requires_grad_()
+    last = []
+    tower.norm.register_forward_hook(lambda _, __, y: last.append(F.silu(y)))
+    found = tower(x, step)
+    assert last[0].shape == (2, 32, 2, 2)
+    assert torch.allclose(found, last[0].sum((2, 3)) / 4, atol=1e-6)
+    found[0].sum().backward()
+    assert (x.grad[0] != 0).all() and (x.grad[1] == 0).all()

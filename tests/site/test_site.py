@@ -121,6 +121,22 @@ def test_a_page_opens_from_a_file(visit, unpacked, name):
     page.close()
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_each_card_shows_its_figure_whole(visit, address, width):
+    page, _ = visit(address + INDEX, viewport={"width": width, "height": 900})
+    over = page.locator(".mmdl-card-picture").evaluate_all(
+        """(boxes) => boxes.map((box) => {
+          const drawn = box.querySelector("figure > *");
+          const [a, b] = [box, drawn ?? box].map((x) => x.getBoundingClientRect());
+          return drawn && b.height > 20 ? Math.max(
+            a.top - b.top, b.bottom - a.bottom, a.left - b.left, b.right - a.right
+          ) : 1000;
+        })"""
+    )
+    assert len(over) > 20 and max(over) <= 1, over
+    page.close()
+
+
 def test_the_address_of_the_site_leads_to_the_first_page():
     front = soup("index.html")
     assert front.html["lang"] == "en"

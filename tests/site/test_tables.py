@@ -317,6 +317,9 @@ def test_a_card_shows_the_tagged_or_drawn_figure_or_the_first_with_pictures(tmp_
     cells[3]["metadata"]["tags"] = ["card"]
     copy.write_text(json.dumps({"cells": cells}))
     assert "<image 2>" in mmdl_cards.picture(copy)
+    cells[1:4] = [cell(plain, "card"), cell(one), cell(two)]
+    copy.write_text(json.dumps({"cells": cells}))
+    assert mmdl_cards.picture(copy) == '<figure class="mmdl-figure"><svg/></figure>'
     assert mmdl_cards.picture(tmp_path / "b.ipynb") == ""
 
 
