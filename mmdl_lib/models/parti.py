@@ -19,7 +19,7 @@ Content-Rich Text-to-Image Generation", TMLR 2022, arXiv 2206.10789.
 - Words are not pieces of words; each picture place has a vector for its row and one
   for its column. Rows and columns of the paper's net could not be checked.
 - The printed 350 M, 750 M, 3 B and 20 B are the blocks; tables and heads come on top.
-- Our pictures have the codes of a `dvae` or `vqvae`. `vit_vqgan` is here, untrained.
+- Our pictures have the codes of a `dvae`, `vqvae` or of a small `vit_vqgan`.
 
 **Builds on** `dalle`, `vit_vqgan` (codes)
 """
