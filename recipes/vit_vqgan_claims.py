@@ -3,9 +3,11 @@
 Command: python recipes/vit_vqgan_claims.py          (all that is missing)
          python recipes/vit_vqgan_claims.py parti:0  (one group, one seed)
          python recipes/vit_vqgan_claims.py summary  (the claims)
-Expected: about fifteen minutes on a quiet core. Both nets of `parti` have the chapter's
-preset and equal steps, fewer than the shipped Parti. The values stand in
-results/vit_vqgan_claims.json, the claims in recipes/vit_vqgan_claims.toml.
+Expected: about twenty-five minutes on a core. Both nets of `parti` have the chapter's
+preset and equal steps: 400, fewer than the shipped Parti. Those of `longer` have 900,
+as many as it, and other seeds. Arms of `book` differ in both changes to the codebook at
+once. The values stand in results/vit_vqgan_claims.json, the claims in
+recipes/vit_vqgan_claims.toml.
 """
 
 from dataclasses import replace
