@@ -2,6 +2,7 @@
 
 Beside the outputs it holds the digest (`stale.py`) of all that they depend on, and the
 seconds that the run took. A notebook with a red cell leaves nothing.
+A kernel that never answers, as it got a port that another one has, is started again.
 """
 
 import os
@@ -9,9 +10,25 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbval import kernel
 from stale import EXECUTED, Uses
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def twice(start):
+    """The same function, called once more after it raised a RuntimeError."""
+
+    def again(**how):
+        try:
+            return start(**how)
+        except RuntimeError:
+            return start(**how)
+
+    return again
+
+
+kernel.start_new_kernel = twice(kernel.start_new_kernel)
 
 
 @pytest.hookimpl(tryfirst=True)

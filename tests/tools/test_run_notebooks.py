@@ -37,8 +37,8 @@ def repository(tmp_path_factory):
     return root
 
 
-def run(root, patience=60):
-    code = "import sys, pathlib, run_notebooks as r\n"
+def run(root, patience=60, before=""):
+    code = f"{before}\nimport sys, pathlib, run_notebooks as r\n"
     code += "sys.exit(r.main([], pathlib.Path(sys.argv[1]), int(sys.argv[2])))"
     paths = os.pathsep.join([str(root), str(ROOT / "tools")])
     place = os.environ | {"PYTHONPATH": paths}
@@ -95,6 +95,27 @@ def test_a_red_notebook_is_named_and_never_shown(tmp_path, source, complaint):
     code, text = run(tmp_path, 2 if "sleep" in source else 60)
     assert code == 1 and "got red: red.ipynb" in text and complaint in text
     assert not (tmp_path / "_build").exists()
+
+
+SILENT = """
+from nbval import kernel
+start, tries = kernel.start_new_kernel, []
+def silent(**how):
+    tries.append(how)
+    if len(tries) <= {}:
+        raise RuntimeError("Kernel didn't respond in 60 seconds")
+    return start(**how)
+kernel.start_new_kernel = silent
+"""
+
+
+@pytest.mark.parametrize(("silent", "code"), [(1, 0), (2, 1)])
+def test_a_kernel_that_does_not_answer_is_started_once_more(tmp_path, silent, code):
+    (tmp_path / "mmdl_lib").mkdir()
+    write(tmp_path / "notebooks/ch/one.ipynb", "1")
+    found, text = run(tmp_path, before=SILENT.format(silent))
+    assert found == code, text
+    assert ("Kernel didn't respond" in text) == bool(code)
 
 
 def test_an_output_that_is_kept_on_purpose_must_come_again(tmp_path):
