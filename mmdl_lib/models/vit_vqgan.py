@@ -28,7 +28,6 @@ Improved VQGAN", ICLR 2022, arXiv 2110.04627.
 **Builds on** `vqgan`, `vit`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -41,7 +40,7 @@ from mmdl_lib.borders import check_integers, check_number
 from mmdl_lib.core import Config, Model
 from mmdl_lib.models.vae import VAE, check_size
 from mmdl_lib.models.vit import patches
-from mmdl_lib.models.vqgan import Patches, feature_distance, hinge_loss
+from mmdl_lib.models.vqgan import VQGAN, Patches, feature_distance, hinge_loss
 from mmdl_lib.nn import Transformer
 from mmdl_lib.nn.codebook import (
     Codebook,
@@ -210,13 +209,10 @@ class ViTVQGAN(Model):
         self.register_buffer("begun", torch.zeros((), dtype=torch.long))
         self.perceive_with(None)
 
-    def perceive_with(self, maps: Callable[[Tensor], list[Tensor]] | None) -> None:
-        """Compare pictures by the feature maps that a function gives, too.
-
-        Args:
-            maps: picture (b, c, h, w) -> feature maps; kept outside of the state.
-        """
-        self.maps = (maps,)  # in a tuple a module is not registered
+    # which features pictures are compared by; when the adversary begins to count
+    perceive_with = VQGAN.perceive_with
+    counts = VQGAN.counts
+    after_step = VQGAN.after_step
 
     @torch.no_grad()
     def begin(self, image: Float[Tensor, "b c h w"], *, generator=None) -> None:
@@ -319,22 +315,12 @@ class ViTVQGAN(Model):
         loss = loss + c.adversarial * self.counts() * terms["fooled"]
         return {"loss": loss} | terms
 
-    def counts(self) -> Float[Tensor, ""]:
-        """1 from step `start` on, 0 before."""
-        return (self.begun >= self.config.start).float()
-
     def apart(self, rebuilt: Tensor, image: Tensor) -> Float[Tensor, ""]:
         """Distance of features, where there are."""
         (maps,) = self.maps
         if maps is None:
             return rebuilt.new_zeros(())
         return feature_distance(maps(rebuilt), maps(image))
-
-    @torch.no_grad()
-    def after_step(self, step: int, *, phase: str = "generator") -> None:
-        """Count the generator's steps."""
-        if phase == "generator":
-            self.begun += 1
 
     @classmethod
     def example_batch(cls, config, n: int, *, generator=None) -> dict[str, Tensor]:
